@@ -1,0 +1,1 @@
+"""Nouns, tables, errors, and a Collection on disk."""

@@ -1,0 +1,1 @@
+"""Measuring systems against judgments, and comparing them."""

@@ -1,0 +1,1 @@
+"""Vectors and words made searchable."""

@@ -1,0 +1,1 @@
+"""Stages that find candidates, ask teachers and choose negatives."""

@@ -1,0 +1,1 @@
+"""Things with weights, and how to find, prompt, load and save them."""
