@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from annatto.core.errors import UsageError
-from annatto.core.tables import CANDIDATES, DECISIONS, JUDGMENTS, QUERIES, check, concat
+from annatto.core.tables import CANDIDATES, DECISIONS, JUDGMENTS, QUERIES, TEXT, check, concat
 
 if TYPE_CHECKING:
     import torch
@@ -113,7 +113,7 @@ class Collection:
 
 def document_text(rows: pa.RecordBatch | pa.Table) -> list[str]:
     """Title and text joined by a space, as every model here reads a document."""
-    joined = pc.binary_join_element_wise(rows["title"], rows["text"], " ")
+    joined = pc.binary_join_element_wise(rows["title"], rows["text"], pa.scalar(" ", TEXT))
     texts: list[str] = pc.utf8_trim_whitespace(joined).to_pylist()
     return texts
 
@@ -125,6 +125,10 @@ def of_origin(judgments: pa.Table, origins: Sequence[str]) -> pa.Table:
     for origin in origins:
         keep = pc.or_(keep, pc.starts_with(found, pattern=f"{origin}:"))
     return judgments.filter(keep)
+
+
+INSTRUCT = "Instruct: {instruction}\nQuery: {text}"
+"""LG-ANNA's query format, used when a row of QUERIES brings an instruction of its own."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,26 @@ class Prompt:
     def plain(cls) -> Self:
         """The text as it is."""
         return cls()
+
+
+def query_prompts(queries: pa.Table) -> Iterator[tuple[str | Prompt, np.ndarray]]:
+    """Group queries by the prompt they are to be shown with.
+
+    Args:
+        queries: QUERIES.
+
+    Yields:
+        The prompt (`query/TASK`, or an INSTRUCT prompt for rows with an instruction of their own)
+        and the rows (n,) int64 it holds for; every row exactly once.
+    """
+    own = ["instruction"] if "instruction" in queries.column_names else []
+    rows = queries.select(["task", *own]).append_column("row", pa.array(range(queries.num_rows)))
+    groups = rows.group_by(["task", *own], use_threads=False).aggregate([("row", "list")])
+    for group in groups.to_pylist():
+        instruction = group.get("instruction")
+        name = f"query/{group['task']}" if group["task"] else "query"
+        prompt = Prompt(INSTRUCT, instruction) if instruction else name
+        yield prompt, np.array(group["row_list"], np.int64)
 
 
 class Ragged(NamedTuple):
@@ -273,7 +297,8 @@ class Targets:
         positive: (b,) int64, column of each query's positive among the batch's documents.
         mask: (b, n) bool, documents a query may be compared with (its positive included).
         group: (b, g) int64, columns of each query's own documents (positive first); −1 pads.
-        teacher: (b, g) float32 teacher scores of `group`, higher = more relevant; None without.
+        teacher: (b, g) float32 teacher scores of `group`, higher = more relevant; NaN where the
+            teacher was not asked or `group` pads; None without a teacher.
     """
 
     positive: torch.Tensor
