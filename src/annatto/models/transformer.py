@@ -1,0 +1,124 @@
+"""The transformer under an Embedder: its configuration, weights, identity and placement."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from annatto.core.errors import WeightsError
+from annatto.models.tokens import Tokenizer, open_tokenizer
+from annatto.models.weights import file_hash, weights_files
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+LONGEST = 8192
+PASSING = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "architectures")
+
+
+def read_config(folder: Path, *, layers: int | None, bidirectional: bool) -> Any:
+    """The configuration, cut to the first `layers` and without the causal mask when asked to."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder)
+    if layers is not None:
+        if not 1 <= layers <= config.num_hidden_layers:
+            raise WeightsError(
+                f"{folder} has {config.num_hidden_layers} layers; {layers} cannot be kept."
+            )
+        config.num_hidden_layers = layers
+        if getattr(config, "layer_types", None):
+            config.layer_types = config.layer_types[:layers]
+    if bidirectional:
+        config.is_causal = False
+    return config
+
+
+def read_model(folder: Path, config: Any, dtype: str) -> torch.nn.Module:
+    """The weights, from safetensors only, on the GPU where there is one."""
+    from transformers import AutoModel
+    from transformers.utils import logging as noise
+
+    weights_files(folder)
+    level = noise.get_verbosity()
+    noise.set_verbosity_error()  # it reports the layers that were left out on purpose
+    noise.disable_progress_bar()
+    try:
+        model: Any = AutoModel.from_pretrained(
+            folder, config=config, dtype=DTYPES[dtype], use_safetensors=True
+        )
+    finally:
+        noise.set_verbosity(level)
+    if getattr(config, "is_causal", None) is False:
+        for module in model.modules():
+            if getattr(module, "is_causal", False):
+                module.is_causal = False  # else the kernel is causal whenever nothing is padded
+    placed: torch.nn.Module = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+    return placed
+
+
+def read_tokenizer(folder: Path, *, ends_in_eos: bool) -> Tokenizer:
+    """The tokenizer of a model folder."""
+    from transformers import AutoTokenizer
+
+    return open_tokenizer(AutoTokenizer.from_pretrained(folder), ends_in_eos=ends_in_eos)
+
+
+def identity(folder: Path, config: Any) -> str:
+    """sha256 over the weights' files and what the configuration says of the computation."""
+    said = {key: value for key, value in config.to_dict().items() if key not in PASSING}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
+    for path in weights_files(folder):
+        digest.update(file_hash(path).encode())
+    return digest.hexdigest()
+
+
+def state_identity(model: torch.nn.Module) -> str:
+    """sha256 over weights in memory, for a model that has no files yet."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def window(config: Any) -> int:
+    """The longest input the positions allow, at most 8192 tokens."""
+    return min(int(getattr(config, "max_position_embeddings", LONGEST)), LONGEST)
+
+
+def is_causal(model: torch.nn.Module) -> bool:
+    """Whether tokens see only what stands before them."""
+    return any(getattr(module, "is_causal", False) for module in model.modules())
+
+
+def numbers_positions(model: torch.nn.Module) -> bool:
+    """Whether the model numbers positions from its padding itself, as RoBERTa's kin do."""
+    return any(hasattr(module, "create_position_ids_from_input_ids") for module in model.modules())
+
+
+def auto_dtype() -> str:
+    """`bfloat16` where the processor or GPU computes in it, else `float32`."""
+    if torch.cuda.is_available():
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
+
+
+def plan_batches(lengths: Sequence[int], budget: int) -> Iterator[tuple[int, int]]:
+    """Cut texts sorted by length into ranges of at most `budget` tokens, padding included.
+
+    Args:
+        lengths: tokens per text, ascending.
+        budget: tokens; a text longer than it stands alone.
+
+    >>> list(plan_batches([2, 2, 3, 9], 6))
+    [(0, 2), (2, 3), (3, 4)]
+    """
+    start = 0
+    for stop in range(1, len(lengths) + 1):
+        if stop == len(lengths) or (stop + 1 - start) * lengths[stop] > budget:
+            yield start, stop
+            start = stop
