@@ -93,7 +93,8 @@ def open_collection(folder: Path) -> Collection:
 def content_hash(table: pa.Table) -> str:
     """sha256 of the values of a table, however it is cut into batches.
 
-    Names, types, values, nulls and row order count; Parquet settings and chunking do not.
+    Names, types, values, nulls and row order count; Parquet settings, chunking and columns without
+    any value do not.
     """
     hasher = _TableHash(table.schema)
     for batch in table.to_batches():
@@ -126,8 +127,14 @@ class _TableHash:
     def __init__(self, schema: pa.Schema) -> None:
         self.schema = schema
         self.parts = [[hashlib.sha256() for _ in range(3)] for _ in schema.names]
+        self.filled: set[str] = set()
 
     def add(self, batch: pa.RecordBatch) -> None:
+        self.filled |= {
+            name
+            for name, array in zip(batch.schema.names, batch.columns, strict=True)
+            if array.null_count < len(array)
+        }
         for array, (lengths, data, nulls) in zip(batch.columns, self.parts, strict=True):
             nulls.update(pc.is_null(array).to_numpy(zero_copy_only=False).tobytes())
             kind = array.type
@@ -145,6 +152,8 @@ class _TableHash:
     def hexdigest(self) -> str:
         digest = hashlib.sha256()
         for column, parts in sorted(zip(self.schema, self.parts, strict=True), key=_column_name):
+            if column.name not in self.filled:
+                continue
             digest.update(f"{column.name}\0{column.type}\0".encode())
             digest.update("".join(part.hexdigest() for part in parts).encode())
         return digest.hexdigest()

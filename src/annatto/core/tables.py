@@ -27,7 +27,7 @@ class Schema:
         name: as messages call it.
         key: columns that together name a row; never null, never empty, never twice.
         required: column to type; no nulls.
-        optional: column to type; nulls allowed, and the column may be absent.
+        optional: column to type; nulls allowed; `check` adds the column, all null, when absent.
     """
 
     name: str
@@ -36,8 +36,8 @@ class Schema:
     optional: Mapping[str, pa.DataType]
 
     def empty(self) -> pa.Table:
-        """A table of the required columns without rows."""
-        return pa.schema(list(self.required.items())).empty_table()
+        """A table of all its columns without rows."""
+        return pa.schema([*self.required.items(), *self.optional.items()]).empty_table()
 
     def table(self, columns: Mapping[str, Any]) -> pa.Table:
         """Build a table from lists or arrays, cast to this schema's types (no further checks)."""
@@ -106,6 +106,8 @@ def check(table: pa.Table, schema: Schema, where: str) -> pa.Table:
             raise SchemaError(
                 f"{where}: row {row + 1} of {schema.name} has no '{name}'; fill or drop it."
             )
+    for name in [n for n in schema.optional if n not in columns]:
+        columns[name] = pa.chunked_array([pa.nulls(table.num_rows, types[name])])
     rest = {n: table[n] for n in table.column_names if n not in types}
     checked = pa.table({**columns, **rest})
     check_key(checked, schema, where)

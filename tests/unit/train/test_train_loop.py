@@ -1,0 +1,168 @@
+"""The training loop on a two-layer model."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from annatto.core.errors import SchemaError, UsageError
+from annatto.core.tables import CANDIDATES, JUDGMENTS
+from annatto.models.embedder import Embedder
+from annatto.testing import tiny_collection, tiny_model
+from annatto.train import loop
+from annatto.train.loop import train
+from annatto.train.settings import Settings
+
+FAST = Settings(steps=6, batch_size=4, negatives=2, lr=5e-3, temperature=0.05, checkpoint_every=2)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    folder = tiny_model(tmp_path_factory.mktemp("tiny") / "tiny")
+    return Embedder.load(folder, max_tokens=48, instruction="Find it.")
+
+
+def taught():
+    """The tiny collection with 3 mined negatives a query and a teacher for all of them."""
+    collection = tiny_collection()
+    train_ids = [f"q{i:02}" for i in range(20)]
+    mined = [(q, f"d{(i * 7 + j + 1) % 60:02}") for i, q in enumerate(train_ids) for j in range(3)]
+    mined = [(q, d) for q, d in mined if d[1:] != q[1:]]
+    judged = JUDGMENTS.table(
+        {
+            "query_id": [q for q, _ in mined],
+            "doc_id": [d for _, d in mined],
+            "grade": [0.0] * len(mined),
+            "origin": ["mined:test"] * len(mined),
+        }
+    )
+    pairs = [*mined, *((q, f"d{q[1:]}") for q in train_ids)]
+    scores = CANDIDATES.table(
+        {
+            "query_id": [q for q, _ in pairs],
+            "doc_id": [d for _, d in pairs],
+            "source": ["teacher:test"] * len(pairs),
+            "rank": [1] * len(pairs),
+            "score": [1.0 if d[1:] == q[1:] else 0.2 for q, d in pairs],
+        }
+    )
+    both = pa.concat_tables([collection.judgments, judged])
+    return collection.with_judgments(both, "test").with_candidates(scores, "test")
+
+
+def weights(embedder):
+    return {name: value.numpy().copy() for name, value in embedder.model.state_dict().items()}
+
+
+def same(left, right):
+    return all(np.array_equal(value, right[name]) for name, value in left.items())
+
+
+@pytest.mark.parametrize("rank", [4, 0])
+def test_training_lowers_the_loss_and_leaves_the_starting_point_alone(model, rank):
+    before = weights(model)
+    settings = dataclasses.replace(FAST, steps=30, lora_rank=rank, teacher="teacher:test")
+    trained = train(taught(), model, settings=settings)
+    log = trained.card["notes"]["log"]
+    assert np.mean([row["loss"] for row in log[-5:]]) < 0.8 * np.mean(
+        [row["loss"] for row in log[:5]]
+    )
+    assert same(before, weights(model))
+    assert not same(before, weights(trained))
+    assert trained.weights_id != model.weights_id
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(model):
+    first, again = (train(taught(), model, settings=FAST) for _ in range(2))
+    other = train(taught(), model, settings=dataclasses.replace(FAST, seed=1))
+    assert same(weights(first), weights(again))
+    assert not same(weights(first), weights(other))
+
+
+def test_a_run_stopped_between_checkpoints_resumes_to_the_same_bytes(model, tmp_path, monkeypatch):
+    whole = train(taught(), model, settings=FAST)
+    update = loop._update
+
+    def stop_at_four(step, optimizer, batch, number):
+        if number == 3:
+            raise KeyboardInterrupt
+        return update(step, optimizer, batch, number)
+
+    monkeypatch.setattr(loop, "_update", stop_at_four)
+    with pytest.raises(KeyboardInterrupt):
+        train(taught(), model, settings=FAST, work=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-00000002"]
+    done = []
+
+    def count(step, optimizer, batch, number):
+        done.append(number)
+        return update(step, optimizer, batch, number)
+
+    monkeypatch.setattr(loop, "_update", count)
+    resumed = train(taught(), model, settings=FAST, work=tmp_path)
+    assert done == [2, 3, 4, 5]
+    assert same(weights(whole), weights(resumed))
+    assert whole.card["notes"]["log"] == resumed.card["notes"]["log"]
+
+
+def test_a_checkpoint_of_other_settings_is_refused(model, tmp_path):
+    train(taught(), model, settings=FAST, work=tmp_path)
+    with pytest.raises(UsageError, match="belongs to another model, collection or settings"):
+        train(taught(), model, settings=dataclasses.replace(FAST, seed=9), work=tmp_path)
+
+
+def test_gradient_caching_meets_the_same_losses_and_gradients(model):
+    whole = train(taught(), model, settings=dataclasses.replace(FAST, chunk_tokens=10**6))
+    pieces = train(taught(), model, settings=dataclasses.replace(FAST, chunk_tokens=200))
+    for left, right in zip(whole.card["notes"]["log"], pieces.card["notes"]["log"], strict=True):
+        assert left["loss"] == pytest.approx(right["loss"], rel=1e-3)
+        assert left["gradient"] == pytest.approx(right["gradient"], rel=1e-3)
+
+
+def test_minutes_choose_the_number_of_steps_once_and_write_it_down(model, tmp_path):
+    settings = dataclasses.replace(FAST, minutes=0.01, checkpoint_every=1000)
+    trained = train(taught(), model, settings=settings, work=tmp_path)
+    steps = int((tmp_path / "steps.json").read_text())
+    assert len(trained.card["notes"]["log"]) == steps == trained.card["settings"]["steps"]
+    assert trained.card["notes"]["log"][-1]["lr"] < trained.card["notes"]["log"][-2]["lr"]
+
+
+def test_a_teacher_that_is_the_starting_point_is_refused_unless_told_otherwise(model):
+    collection = taught()
+    card = {"sources": {"teacher:test": {"weights_id": model.weights_id}}}
+    collection = dataclasses.replace(collection, card=card)
+    settings = dataclasses.replace(FAST, steps=1, teacher="teacher:test")
+    with pytest.raises(UsageError, match="is tiny itself, the model to be trained"):
+        train(collection, model, settings=settings)
+    train(collection, model, settings=dataclasses.replace(settings, self_teaching=True))
+
+
+def test_a_positive_without_a_teacher_score_is_named(model):
+    settings = dataclasses.replace(FAST, teacher="teacher:other")
+    with pytest.raises(SchemaError, match=r"20 of 20 lack one \(first: query 'q00'\)"):
+        train(taught(), model, settings=settings)
+
+
+def test_a_collection_without_positives_is_refused(model):
+    bare = dataclasses.replace(tiny_collection(), judgments=JUDGMENTS.empty())
+    with pytest.raises(SchemaError, match="none has a positive"):
+        train(bare, model, settings=FAST)
+
+
+def test_a_loss_that_is_no_number_stops_the_run(model):
+    settings = dataclasses.replace(FAST, lr=1e30, steps=20, lora_rank=0)
+    with pytest.raises(Exception, match=r"the loss of step \d+ is nan"):
+        train(taught(), model, settings=settings)
+
+
+def test_a_trained_model_keeps_its_vectors_when_saved_and_loaded(model, tmp_path):
+    trained = train(taught(), model, settings=FAST)
+    trained.save(tmp_path / "model")
+    loaded = Embedder.load(tmp_path / "model")
+    texts = ["rare1 piano", "glacier"]
+    assert (
+        np.abs(loaded.encode(texts, prompt="query") - trained.encode(texts, prompt="query")).max()
+        < 1e-6
+    )
+    assert loaded.prompts["query"].instruction == "Find it."
