@@ -15,9 +15,20 @@ from typing import Literal
 import numpy as np
 import pyarrow.dataset as ds
 
+from annatto.checks import check_encoder, check_index, check_retriever, check_scorer
 from annatto.core.errors import UsageError, nearest
 from annatto.core.tables import CORPUS, JUDGMENTS, QUERIES
 from annatto.core.types import Collection, Prompt
+
+__all__ = [
+    "check_encoder",
+    "check_index",
+    "check_retriever",
+    "check_scorer",
+    "tiny_collection",
+    "tiny_encoder",
+    "tiny_model",
+]
 
 DIM = 64
 WORD = re.compile(r"\w+")
@@ -133,6 +144,7 @@ def tiny_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModel.from_config(config)
+        torch.nn.init.normal_(model.get_input_embeddings().weight, std=0.2)  # row 0 is EOS, not 0
     model.save_pretrained(folder)
     _byte_tokenizer(kind, chat_template).save_pretrained(folder)
     return folder

@@ -1,0 +1,185 @@
+"""Vectors: ours, saved and reloaded, sentence-transformers', any padding, any batch."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from annatto.core.errors import UsageError, WeightsError
+from annatto.core.types import Prompt
+from annatto.models import weights
+from annatto.models.embedder import Embedder
+from annatto.models.prompts import instruct
+from annatto.testing import check_encoder, tiny_model
+
+KINDS = [("decoder", False, False), ("decoder", True, False), ("decoder", True, True),
+         ("encoder", False, False)]  # fmt: skip
+TEXTS = [
+    *(f"word{i} " * (i % 17 + 1) for i in range(40)),
+    "naïve café 東京 ሰላም 😀",
+    "  spaces around  ",
+    "def f(x):\n\treturn x\n",
+    "a",
+]
+
+
+def here(name):
+    try:
+        return weights.resolve(name)
+    except WeightsError as error:
+        pytest.skip(str(error))
+
+
+def mixed_texts():
+    words = ["the", "river", "code", "sort", "how", "protein", "東京", "naïve", "x9", "{", "=="]
+    rng = np.random.default_rng(0)
+    return [
+        " ".join(rng.choice(words, rng.integers(1, 300 if i % 10 == 0 else 40))) for i in range(200)
+    ]
+
+
+@pytest.fixture(params=KINDS, ids=["decoder", "chat", "bidirectional", "encoder"])
+def model(request, tmp_path):
+    kind, chat_template, bidirectional = request.param
+    folder = tiny_model(tmp_path / "tiny", kind=kind, chat_template=chat_template)
+    return Embedder.load(folder, instruction="Find it.", max_tokens=96, bidirectional=bidirectional)
+
+
+def test_it_keeps_the_contract_of_an_encoder(model):
+    check_encoder(model)
+
+
+def test_padding_side_and_batch_size_do_not_matter(model):
+    together = model.encode(TEXTS)
+    alone = np.concatenate([model.encode([text]) for text in TEXTS])
+    ids = model.tokenize(TEXTS).ids
+    width = max(len(row) for row in ids) + 3
+    left = torch.tensor([[7] * (width - len(row)) + row for row in ids])
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids])
+    with torch.inference_mode():
+        padded = model.forward(left, mask).numpy()
+    assert np.abs(together - alone).max() < 1e-5
+    assert np.abs(together - padded).max() < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_sentence_transformers_gives_the_vectors_of_a_saved_model(model, tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    model.save(tmp_path / "saved")
+    theirs = SentenceTransformer(str(tmp_path / "saved"), device="cpu")
+    assert np.abs(theirs.encode_document(TEXTS) - model.encode(TEXTS)).max() < 1e-5
+    queries = model.encode(TEXTS, prompt="query")
+    assert np.abs(theirs.encode_query(TEXTS) - queries).max() < 1e-5
+    assert np.abs(queries - model.encode(TEXTS)).max() > 1e-2
+
+
+def test_a_saved_model_reloads_to_the_same_vectors_prompts_and_probes(model, tmp_path):
+    model.save(tmp_path / "saved")
+    loaded = Embedder.load(tmp_path / "saved")
+    assert np.array_equal(loaded.encode(TEXTS), model.encode(TEXTS))
+    assert (loaded.name, loaded.pooling, loaded.prompts) == ("tiny", model.pooling, model.prompts)
+    for probe in json.loads((tmp_path / "saved" / "annatto.json").read_text())["probes"]:
+        vector = loaded.encode([probe["text"]], prompt=probe["prompt"])[0]
+        assert np.abs(vector - np.array(probe["vector"])).max() < 1e-5
+
+
+def test_weights_that_changed_after_saving_are_refused(model, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    model.save(tmp_path / "saved")
+    path = tmp_path / "saved" / "model.safetensors"
+    tensors = {name: tensor + 1e-3 for name, tensor in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(WeightsError, match="changed since it was saved"):
+        Embedder.load(tmp_path / "saved")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_minilm_equals_sentence_transformers():
+    from sentence_transformers import SentenceTransformer
+
+    folder = here("minilm")
+    theirs = SentenceTransformer(str(folder), device="cpu")
+    texts = mixed_texts()
+    ours = Embedder.load("minilm").encode(texts)
+    assert np.abs(ours - theirs.encode(texts, normalize_embeddings=True)).max() < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_smollm2_saved_by_us_equals_sentence_transformers_despite_its_chat_template(tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    assert (here("smollm2") / "chat_template.jinja").exists()
+    model = Embedder.load("smollm2", layers=2, max_tokens=64, instruction="Find it.")
+    model.save(tmp_path / "saved")
+    theirs = SentenceTransformer(str(tmp_path / "saved"), device="cpu")
+    texts = mixed_texts()[:40]
+    assert np.abs(theirs.encode_query(texts) - model.encode(texts, prompt="query")).max() < 1e-5
+    assert np.abs(theirs.encode_document(texts) - model.encode(texts)).max() < 1e-5
+
+
+def test_bidirectional_attention_lets_the_first_token_see_the_last(tmp_path):
+    folder = tiny_model(tmp_path / "tiny")
+    for bidirectional in (False, True):
+        model = Embedder.load(folder, pooling="first", bidirectional=bidirectional)
+        same = np.allclose(*model.encode(["ab", "ac"]), atol=1e-6)
+        assert same is not bidirectional
+
+
+def test_long_texts_are_counted_and_keep_their_end_token(tmp_path, caplog):
+    model = Embedder.load(tiny_model(tmp_path / "tiny"), max_tokens=8)
+    with caplog.at_level(logging.WARNING):
+        model.encode(["short", "far too long"])
+    assert "1 of 2 texts are longer than 8 tokens" in caplog.text
+    assert model.over_limit(["short", "far too long"]) == 1
+    ids = model.tokenize(["far too long"]).ids[0]
+    assert len(ids) == 8
+    assert ids[-1] == model.tokenizer.fast.eos_token_id
+
+
+def test_an_instruction_longer_than_the_window_is_refused(tmp_path):
+    model = Embedder.load(tiny_model(tmp_path / "tiny"), max_tokens=16, instruction="x" * 40)
+    with pytest.raises(UsageError, match="leaves no room for a text"):
+        model.encode(["a"], prompt="query")
+
+
+def test_an_empty_text_has_a_vector(model):
+    assert np.linalg.norm(model.encode([""])) == pytest.approx(1)
+
+
+def test_prompts_are_found_by_task_then_by_role(tmp_path):
+    model = Embedder.load(tiny_model(tmp_path / "tiny"), max_tokens=64)
+    model = model.variant(prompts={"query/law": instruct("Find the law.")})
+    law = model.encode(["a"], prompt="query/law")
+    assert not np.allclose(law, model.encode(["a"], prompt="query/other"))
+    given = Prompt("Instruct: {instruction}\nQuery: {text}", "Find the law.")
+    assert np.array_equal(law, model.encode(["a"], prompt=given))
+    with pytest.raises(UsageError, match="no prompt is called 'qery'; did you mean query"):
+        model.encode(["a"], prompt="qery")
+
+
+def test_keeping_fewer_layers_changes_the_identity_and_too_many_are_refused(tmp_path):
+    folder = tiny_model(tmp_path / "tiny")
+    whole, half = Embedder.load(folder), Embedder.load(folder, layers=1)
+    assert whole.weights_id != half.weights_id
+    assert not np.allclose(whole.encode(["a"]), half.encode(["a"]))
+    with pytest.raises(WeightsError, match="has 2 layers; 3 cannot be kept"):
+        Embedder.load(folder, layers=3)
+
+
+def test_unknown_pooling_and_dtype_name_the_known_ones(tmp_path):
+    folder = tiny_model(tmp_path / "tiny")
+    with pytest.raises(UsageError, match="no pooling is called 'mena'; did you mean mean"):
+        Embedder.load(folder, pooling="mena")
+    with pytest.raises(UsageError, match="no dtype is called 'float16'"):
+        Embedder.load(folder, dtype="float16")
+
+
+def test_bfloat16_stays_near_float32(tmp_path):
+    folder = tiny_model(tmp_path / "tiny")
+    exact = Embedder.load(folder).encode(TEXTS)
+    rough = Embedder.load(folder, dtype="bfloat16").encode(TEXTS)
+    assert (exact * rough).sum(1).min() > 0.99
