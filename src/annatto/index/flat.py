@@ -1,0 +1,133 @@
+"""Exact inner-product search over vectors kept in a file."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Self
+
+import numpy as np
+
+from annatto.core.atomic import new_file
+from annatto.core.errors import InputError
+from annatto.core.types import Neighbours
+from annatto.ops.topk import BLOCK_ROWS, search_blocks
+
+VECTORS = "vectors.npy"
+
+
+class FlatIndex:
+    """An Index that compares every query with every vector.
+
+    Vectors go to a temporary file (in `TMPDIR`) as they come and are read back through a memory
+    map, so that an index may be larger than memory: 10 million of 384 dimensions are 15 GB of disk.
+
+    Attributes:
+        dim: length of every vector.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self.dim = dim
+        self._saved = np.zeros((0, dim), np.float32)
+        self._added = 0
+        self._file: IO[bytes] | None = None
+
+    def __len__(self) -> int:
+        """How many vectors it holds."""
+        return len(self._saved) + self._added
+
+    def add(self, vectors: np.ndarray) -> None:
+        """Append `vectors`, (n, dim) float32; they get the next n row numbers.
+
+        Raises:
+            InputError: another dimension, or a vector that holds NaN or infinity.
+        """
+        rows = _checked(vectors, self.dim, "the index", first=len(self))
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="annatto-")  # noqa: SIM115 # closed below
+            weakref.finalize(self, self._file.close)
+        self._file.seek(0, 2)
+        self._file.write(rows.data)
+        self._added += len(rows)
+
+    def search(
+        self, vectors: np.ndarray, k: int, *, tie_order: np.ndarray | None = None
+    ) -> Neighbours:
+        """The k vectors of largest inner product for each query.
+
+        Args:
+            vectors: (q, dim) float32.
+            k: at least 1.
+            tie_order: (n,) int, a permutation of 0..n-1: of equal scores the larger one is first;
+                the row number when None.
+
+        Returns:
+            scores (q, k) float32, higher = more similar, best first, −inf pads; rows (q, k) int64,
+            −1 pads.
+
+        Raises:
+            InputError: another dimension, or a query that holds NaN or infinity.
+            UsageError: k is below 1.
+        """
+        queries = _checked(vectors, self.dim, "a search in the index", first=0)
+        return search_blocks(queries, self._blocks(), k, tie_order=tie_order)
+
+    def save(self, folder: Path) -> None:
+        """Write `vectors.npy`, (n, dim) float32, into `folder`."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(self), self.dim)}
+        with new_file(Path(folder) / VECTORS) as path, path.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, len(self._saved), BLOCK_ROWS):
+                file.write(np.ascontiguousarray(self._saved[start : start + BLOCK_ROWS]).data)
+            if self._file is not None:
+                self._file.seek(0)
+                shutil.copyfileobj(self._file, file)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Open `vectors.npy` of `folder`; it stays on disk, and further vectors may be added.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        path = Path(folder) / VECTORS
+        if not path.exists():
+            raise InputError(f"{path} is missing from the index; build the index again.")
+        try:
+            saved = np.load(path, mmap_mode="r")
+        except (ValueError, EOFError) as error:
+            raise InputError(f"{path} is damaged ({error}); build the index again.") from error
+        if saved.ndim != 2 or saved.dtype != np.float32:
+            raise InputError(
+                f"{path} must hold float32 rows of equal length; found {saved.dtype} of shape "
+                f"{saved.shape}; build the index again."
+            )
+        index = cls(saved.shape[1])
+        index._saved = saved
+        return index
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        yield self._saved
+        if self._file is not None and self._added:
+            self._file.flush()
+            yield np.memmap(self._file, np.float32, "r", shape=(self._added, self.dim))
+
+
+def _checked(vectors: np.ndarray, dim: int, who: str, *, first: int) -> np.ndarray:
+    rows = np.ascontiguousarray(vectors, dtype=np.float32)
+    if rows.ndim != 2 or rows.shape[1] != dim:
+        raise InputError(
+            f"{who} needs vectors of {dim} dimensions; found an array of shape {rows.shape}; "
+            "encode with the model that the index was made for."
+        )
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{who} needs finite vectors; {len(bad)} of {len(rows)} hold NaN or infinity "
+            f"(first: row {first + int(bad[0])}); look at the text of that row and at the model."
+        )
+    return rows
