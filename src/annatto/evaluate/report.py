@@ -1,0 +1,259 @@
+"""An evaluation for people (report.md and pictures) and for machines (report.json)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from annatto.core.atomic import new_folder, write_json
+from annatto.core.tables import rows_of
+from annatto.evaluate import plots
+from annatto.evaluate.compare import Comparison, Row, compare, moved_most, table
+from annatto.evaluate.evaluation import CARD, Evaluation, refuse_other
+
+VERSION = 1
+SYNTHETIC = "measured on synthetic queries only: no evidence for your users' queries"
+LONGEST_TEXT = 110
+
+
+def write(
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    comparisons: Sequence[tuple[str, str]] = (),
+    title: str = "Evaluation",
+    timing: Mapping[str, float] | None = None,
+    command: str = "",
+) -> Path:
+    """Write report.md, report.json, metrics.png, separation.png and queries.png.
+
+    separation.png needs a dense system, queries.png a comparison; without them they are left out.
+
+    Args:
+        evaluation: what to report.
+        folder: made, or replaced if it holds an older report.
+        comparisons: (after, before) pairs of systems; the first one is the headline.
+        title: of the page.
+        timing: seconds by stage; they go to timing.json, so that report.md has the same bytes when
+            the same work takes another time.
+        command: the exact command that leads to these figures.
+
+    Returns:
+        Path of report.md.
+
+    Raises:
+        UsageError: a comparison names a system that was not measured.
+        InputError: `folder` holds something else than a report, or cannot be written.
+    """
+    folder = Path(folder)
+    refuse_other(folder, "report")
+    rows = table(evaluation)
+    main = evaluation.measures[0]
+    compared = [compare(evaluation, after, before, measure=main) for after, before in comparisons]
+    with new_folder(folder) as place:
+        pictures = _draw(evaluation, rows, compared, place)
+        lines = _page(evaluation, rows, compared, pictures, title, command)
+        (place / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        machine = {
+            "headline": headline(evaluation, rows, compared),
+            "table": [asdict(row) for row in rows],
+            "comparisons": [{**asdict(one), "verdict": one.verdict} for one in compared],
+            "notes": dict(evaluation.notes),
+            "command": command,
+            "plots": pictures,
+        }
+        write_json(place / "report.json", machine)
+        if timing is not None:
+            write_json(place / "timing.json", dict(timing))
+        write_json(place / CARD, {"kind": "report", "title": title})
+    return folder / "report.md"
+
+
+def headline(evaluation: Evaluation, rows: Sequence[Row], compared: Sequence[Comparison]) -> str:
+    """The result in one sentence: did it get better, by how much, how sure is that?"""
+    main = evaluation.measures[0]
+    queries = f"{evaluation.queries.num_rows} {evaluation.notes['split']} queries"
+    if not compared:
+        best = max((row for row in rows if row.measure == main), key=lambda row: row.mean)
+        return (
+            f"{best.system} is best of {len(evaluation.systems)}: {main} {best.mean:.3f} "
+            f"(95 % interval {best.low:.3f} to {best.high:.3f}, {queries})."
+        )
+    one = compared[0]
+    said = (
+        f"{one.after} is {one.verdict} than {one.before}"
+        if one.is_clear
+        else f"No clear difference between {one.after} and {one.before}"
+    )
+    return (
+        f"{said}: {main} {one.mean_after:.3f} instead of {one.mean_before:.3f}, "
+        f"{one.difference:+.3f} (95 % interval {one.low:+.3f} to {one.high:+.3f}, "
+        f"{_p(one.p)}, {queries})."
+    )
+
+
+def _draw(
+    evaluation: Evaluation, rows: Sequence[Row], compared: Sequence[Comparison], place: Path
+) -> list[str]:
+    sizes = evaluation.notes["sizes"]
+    caption = (
+        f"{sizes['queries']:,} {evaluation.notes['split']} queries, "
+        f"{sizes['documents']:,} documents; bars: 95 % bootstrap intervals"
+    )
+    plots.metric_bars(rows, place / "metrics.png", caption=caption)
+    pictures = ["metrics.png"]
+    dense = pc.unique(evaluation.separation["system"]).to_pylist()
+    shown = [name for one in compared for name in (one.before, one.after) if name in dense]
+    if shown or dense:
+        systems = list(dict.fromkeys(shown)) or dense
+        plots.separations(evaluation, systems, place / "separation.png")
+        pictures.append("separation.png")
+    if compared:
+        plots.query_scatter(evaluation, compared, place / "queries.png")
+        pictures.append("queries.png")
+    return pictures
+
+
+def _page(
+    evaluation: Evaluation,
+    rows: Sequence[Row],
+    compared: Sequence[Comparison],
+    pictures: Sequence[str],
+    title: str,
+    command: str,
+) -> list[str]:
+    first = [SYNTHETIC, ""] if evaluation.notes["synthetic"] else []
+    lines = [*first, f"# {title}", "", f"**{headline(evaluation, rows, compared)}**", ""]
+    lines += [*_figures(evaluation, rows), ""]
+    if compared:
+        lines += [*_comparisons(compared), ""]
+    about = {
+        "metrics.png": "Means and 95 % intervals of every system",
+        "separation.png": "Cosines of queries with positives, hardest negatives, random documents",
+        "queries.png": "Every query before and after",
+    }
+    lines += [line for name in pictures for line in (f"![{about[name]}]({name})", "")]
+    for one in compared[:1]:
+        lines += [*_moved(evaluation, one), ""]
+    return [*lines, *_skipped(evaluation), "", *_how(evaluation, command)]
+
+
+def _figures(evaluation: Evaluation, rows: Sequence[Row]) -> Iterator[str]:
+    yield "## Figures"
+    yield ""
+    yield "Mean over queries with its 95 % bootstrap interval; higher is better."
+    yield ""
+    yield _line(["system", *(plots.TITLES.get(m, m) for m in evaluation.measures)])
+    yield _line(["---"] * (1 + len(evaluation.measures)))
+    for system in evaluation.systems:
+        cells = [f"{r.mean:.3f} ({r.low:.3f}–{r.high:.3f})" for r in rows if r.system == system]
+        yield _line([system, *cells])
+
+
+def _comparisons(compared: Sequence[Comparison]) -> Iterator[str]:
+    yield "## Comparisons"
+    yield ""
+    yield (
+        f"{compared[0].measure} of the same queries, paired bootstrap with 10,000 samples; each "
+        "interval stands for itself (no correction for several comparisons)."
+    )
+    yield ""
+    yield _line(["after", "before", "difference", "95 % interval", "", "wins", "ties", "losses"])
+    yield _line(["---"] * 8)
+    for one in compared:
+        interval = f"{one.low:+.3f} to {one.high:+.3f}"
+        counts = [str(one.wins), str(one.ties), str(one.losses)]
+        yield _line([one.after, one.before, f"{one.difference:+.3f}", interval, _p(one.p), *counts])
+
+
+def _moved(evaluation: Evaluation, one: Comparison) -> Iterator[str]:
+    yield f"## Queries that moved most, from {one.before} to {one.after}"
+    yield ""
+    before, after = (evaluation.values(name, one.measure) for name in (one.before, one.after))
+    ranks = [_first_rank(evaluation, name) for name in (one.before, one.after)]
+    texts = evaluation.queries["text"]
+    up, down = moved_most(evaluation, one.after, one.before, measure=one.measure)
+    yield _line(["", "query", one.measure, "rank of its first positive"])
+    yield _line(["---"] * 4)
+    for arrow, found in (("up", up), ("down", down)):
+        for i in found:
+            change = f"{before[i]:.3f} → {after[i]:.3f}"
+            yield _line([arrow, _short(texts[i].as_py()), change, f"{ranks[0][i]} → {ranks[1][i]}"])
+    if not up and not down:
+        yield _line(["", "none moved", "", ""])
+
+
+def _first_rank(evaluation: Evaluation, system: str) -> list[str]:
+    """Rank of the best-ranked positive of each query as text; `–` where none was found."""
+    run = evaluation.runs.filter(pc.equal(evaluation.runs["source"], system))
+    keys = ["query_id", "doc_id"]
+    right = run.select([*keys, "rank"]).join(
+        evaluation.judgments.select(keys), keys, join_type="inner"
+    )
+    best = right.group_by("query_id").aggregate([("rank", "min")])
+    ids = pa.concat_arrays(best["query_id"].chunks) if best.num_rows else best["query_id"]
+    ranks = best["rank_min"].to_pylist()
+    places = rows_of(evaluation.queries["query_id"], ids)
+    return [str(ranks[place]) if place >= 0 else "–" for place in places]
+
+
+def _skipped(evaluation: Evaluation) -> Iterator[str]:
+    yield "## What was cut or left out"
+    yield ""
+    sizes = evaluation.notes["sizes"]
+    left = sizes["queries without positives"]
+    yield f"- {left:,} {evaluation.notes['split']} queries have no positive and were left out."
+    for system, cut in evaluation.notes["cut"].items():
+        yield (
+            f"- {system} reads at most {cut['limit']:,} tokens: the end of {cut['documents']:,} of "
+            f"{sizes['documents']:,} documents and of {cut['queries']:,} of {sizes['queries']:,} "
+            "queries was cut off."
+        )
+    for system, how in evaluation.notes["untouched"].items():
+        reads = "with" if how["instruction"] else "without"
+        others = "; ".join(
+            f"{row['pooling']} {'with' if row['instruction'] else 'without'} {row['value']:.3f}"
+            for row in how["dev"]
+        )
+        yield (
+            f"- {system} is shown at its best: {how['pooling']} pooling, {reads} instruction, "
+            f"chosen by {how['chosen by']} ({others})."
+        )
+
+
+def _how(evaluation: Evaluation, command: str) -> Iterator[str]:
+    notes = evaluation.notes
+    sizes = notes["sizes"]
+    yield "## How it was measured"
+    yield ""
+    origins = ", ".join(f"{count:,} of {origin}" for origin, count in notes["origins"].items())
+    yield (
+        f"- {sizes['queries']:,} {notes['split']} queries, {sizes['documents']:,} documents, "
+        f"{sizes['positives']:,} positives ({origins})"
+    )
+    yield f"- collection `{notes['collection']}`"
+    yield "- " + ", ".join(f"{name} {version}" for name, version in notes["versions"].items())
+    yield (
+        "- every system searched the whole corpus; measures by ir-measures, ties in trec_eval's "
+        "order; a query without results counts as 0"
+    )
+    if command:
+        yield f"- command: `{command}`"
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _short(text: str) -> str:
+    """One line of at most `LONGEST_TEXT` characters that a Markdown table can hold."""
+    line = " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    return line if len(line) <= LONGEST_TEXT else f"{line[: LONGEST_TEXT - 1]}…"
