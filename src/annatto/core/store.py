@@ -54,8 +54,8 @@ def save(collection: Collection, folder: Path) -> Path:
         )
     with new_folder(folder) as temporary:
         hashes = {"corpus": _write_corpus(collection.corpus, temporary / "corpus.parquet")}
-        for name in SMALL:
-            table = getattr(collection, name)
+        for name, schema in SMALL.items():
+            table = check(getattr(collection, name), schema, str(folder))
             pq.write_table(table, temporary / f"{name}.parquet", compression="zstd")
             hashes[name] = content_hash(table)
         rows = {name: getattr(collection, name).num_rows for name in SMALL}

@@ -16,11 +16,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annatto.core.card import with_notes
 from annatto.core.errors import InputError, SchemaError
 from annatto.core.progress import track
 from annatto.core.tables import CORPUS, JUDGMENTS, QUERIES, TEXT, check, check_pointers
 from annatto.core.types import Collection
-from annatto.data.card import with_notes
 from annatto.data.fields import grade_of, text_id, text_of
 from annatto.data.lines import json_lines, lines
 from annatto.data.records import Record, besides, to_table, to_tables

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from annatto.core.card import with_notes
 from annatto.core.errors import InputError
 from annatto.core.progress import track
 from annatto.core.tables import CORPUS
 from annatto.core.types import Collection
-from annatto.data.card import with_notes
 from annatto.data.cut import Section, cut_text, pieces
 from annatto.data.cut_html import cut_html
 from annatto.data.cut_markdown import cut_markdown

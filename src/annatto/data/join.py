@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annatto.core.card import with_notes
 from annatto.core.errors import UsageError
 from annatto.core.progress import track
 from annatto.core.tables import CANDIDATES, DECISIONS, JUDGMENTS, QUERIES, TEXT, check, concat
 from annatto.core.types import BATCH_ROWS, Collection
-from annatto.data.card import with_notes
 from annatto.data.scratch import write_corpus
 
 STAGE = "data.join"

@@ -16,11 +16,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from annatto.core.card import with_notes
 from annatto.core.errors import InputError, SchemaError, UsageError, nearest
 from annatto.core.progress import track
 from annatto.core.tables import CORPUS, JUDGMENTS, QUERIES, check
 from annatto.core.types import BATCH_ROWS, Collection
-from annatto.data.card import with_notes
 from annatto.data.fields import grade_of, text_id, text_of
 from annatto.data.lines import json_lines, lines
 from annatto.data.records import Record, besides, to_table, to_tables

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annatto.core.card import with_notes
 from annatto.core.errors import UsageError
 from annatto.core.progress import track
 from annatto.core.tables import CANDIDATES, DECISIONS, rows_of
 from annatto.core.types import BATCH_ROWS, Collection
-from annatto.data.card import with_notes
 from annatto.data.scratch import write_corpus
 
 STAGE = "data.subset"

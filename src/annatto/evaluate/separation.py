@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annatto.core.encode import encode_documents, encode_queries
 from annatto.core.tables import TEXT, rows_of
 from annatto.core.types import Collection, Encoder
-from annatto.evaluate.encode import encode_documents, encode_queries
 from annatto.evaluate.measures import ranking
 
 KINDS = ("positive", "hardest negative", "random")

@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol, Self, runtime_checkable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annatto.core.encode import encode_documents, encode_queries
 from annatto.core.tables import TEXT, rows_of
 from annatto.core.types import Collection, Encoder, Prompt
-from annatto.evaluate.encode import encode_documents, encode_queries
 from annatto.evaluate.measures import DEPTH, MEASURES, per_query
 from annatto.evaluate.select import Selection, select
 from annatto.index.rows import candidates

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from annatto.core.encode import encode_queries
 from annatto.core.errors import UsageError
 from annatto.core.progress import track
 from annatto.core.tables import concat
-from annatto.core.types import BATCH_ROWS, Collection, Encoder, Retriever, query_prompts
+from annatto.core.types import BATCH_ROWS, Collection, Encoder, Retriever
 from annatto.index.flat import FlatIndex
 from annatto.index.rows import candidates
 from annatto.ops.fuse import RRF_K, fuse_runs
@@ -59,10 +60,7 @@ class Dense:
         """
         if not len(self._vectors):
             raise UsageError(f"{self.name} has no documents; call index(collection) first.")
-        texts = queries["text"].to_pylist()
-        vectors = np.zeros((len(texts), self.encoder.dim), np.float32)
-        for prompt, rows in query_prompts(queries):
-            vectors[rows] = self.encoder.encode([texts[i] for i in rows], prompt=prompt)
+        vectors = encode_queries(self.encoder, queries)
         found = self._vectors.search(vectors, k, tie_order=self._order)
         return candidates(queries["query_id"], self._doc_ids, found, source=self.name)
 

@@ -118,7 +118,9 @@ def relative(
     decisions = _decisions(asked, found, ceilings, verdicts, filled)
     notes = {"split": split, "source": source, **_counts(verdicts, filled, missing)}
     judged = collection.with_judgments(mined, STAGE)
-    return with_card(_decided(judged, asked, decisions), STAGE, sources={}, notes=notes)
+    settings = {"source": source, "k": k, "rho": rho, "split": split, "seed": seed, "fill": fill}
+    decided = _decided(judged, asked, decisions)
+    return with_card(decided, STAGE, settings=settings, sources={}, notes=notes)
 
 
 def _candidates(collection: Collection, asked: Split, source: str) -> _Candidates:

@@ -103,7 +103,8 @@ def search_with(
         ),
     }
     pooled = with_source(collection, asked, rows, STAGE)
-    return with_card(pooled, STAGE, sources=sources, notes=notes)
+    settings = {"split": split, "depth": depth, "rrf_k": rrf_k}
+    return with_card(pooled, STAGE, settings=settings, sources=sources, notes=notes)
 
 
 def _names(legs: Sequence[Retriever], depth: int) -> list[str]:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annatto.core.card import with_notes
 from annatto.core.errors import SchemaError, nearest
 from annatto.core.tables import CANDIDATES, concat, rows_of
 from annatto.core.types import Collection
@@ -182,14 +183,13 @@ def with_card(
     collection: Collection,
     stage: str,
     *,
+    settings: Mapping[str, Any],
     sources: Mapping[str, Mapping[str, Any]],
     notes: Mapping[str, Any],
 ) -> Collection:
     """A copy whose card names the stage, the weights behind `sources`, and what was counted."""
-    card = dict(collection.card)
-    card["stage"] = stage
+    card = with_notes(collection.card, stage, settings, notes)
     card["sources"] = {**card.get("sources", {}), **sources}
-    card["notes"] = {**card.get("notes", {}), stage: dict(notes)}
     return replace(collection, card=card)
 
 

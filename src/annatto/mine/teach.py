@@ -12,9 +12,10 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
+from annatto.core.encode import encode_documents, encode_queries
 from annatto.core.errors import InputError, SchemaError
 from annatto.core.progress import track
-from annatto.core.types import BATCH_ROWS, Collection, Encoder, Scorer, query_prompts
+from annatto.core.types import BATCH_ROWS, Collection, Encoder, Scorer
 from annatto.mine.split import (
     Split,
     is_among,
@@ -59,8 +60,8 @@ def by_encoder(
     asked, pairs = _asked(collection, pool, depth, split)
     query_rows, queries = np.unique(asked.rows(pairs)[0], return_inverse=True)
     doc_rows, docs = np.unique(asked.rows(pairs)[1], return_inverse=True)
-    query_vectors = _encode_queries(asked.queries.take(pa.array(query_rows)), encoder)
-    doc_vectors = _encode_documents(collection, doc_rows, encoder)
+    query_vectors = encode_queries(encoder, asked.queries.take(pa.array(query_rows)))
+    doc_vectors = encode_documents(encoder, collection, doc_rows)
     scores = np.empty(len(pairs), np.float32)
     for start in range(0, len(pairs), BATCH_ROWS):
         block = slice(start, start + BATCH_ROWS)
@@ -155,26 +156,6 @@ def _asked(collection: Collection, pool: str, depth: int, split: str) -> tuple[S
     return asked, np.union1d(best, positive_pairs(collection, asked, STAGE))
 
 
-def _encode_queries(queries: pa.Table, encoder: Encoder) -> np.ndarray:
-    vectors = np.empty((queries.num_rows, encoder.dim), np.float32)
-    for prompt, rows in query_prompts(queries):
-        texts = queries["text"].take(pa.array(rows)).to_pylist()
-        vectors[rows] = encoder.encode(texts, prompt=prompt)
-    return vectors
-
-
-def _encode_documents(collection: Collection, rows: np.ndarray, encoder: Encoder) -> np.ndarray:
-    """(n, dim) float32 vectors of these corpus rows, ascending."""
-    vectors = np.empty((len(rows), encoder.dim), np.float32)
-    batches = collection.document_texts(rows)
-    total = -(-len(rows) // BATCH_ROWS)
-    done = 0
-    for texts in track(batches, f"encoding documents with {encoder.name}", total):
-        vectors[done : done + len(texts)] = encoder.encode(texts, prompt="document")
-        done += len(texts)
-    return vectors
-
-
 def _longest_first(collection: Collection, asked: Split, pairs: np.ndarray) -> np.ndarray:
     """(n,) int64 order of pairs by characters of query and document, ties by pair."""
     query_rows, doc_rows = asked.rows(pairs)
@@ -213,5 +194,7 @@ def _taught(
 def _carded(
     collection: Collection, asked: Split, source: str, weights_id: str | None, pairs: int
 ) -> Collection:
-    notes = {"split": asked.name, "source": source, "pairs scored": pairs}
-    return with_card(collection, STAGE, sources={source: {"weights_id": weights_id}}, notes=notes)
+    settings = {"split": asked.name, "source": source}
+    sources = {source: {"weights_id": weights_id}}
+    notes = {**settings, "pairs scored": pairs}
+    return with_card(collection, STAGE, settings=settings, sources=sources, notes=notes)

@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 VERSION = 1
 PROBE_STEPS = 3
+SHORT = 512
+"""Up to so many tokens, plain attention trains faster on a CPU than the fused kernel: 4.6 s a step
+instead of 5.6 s with 12 layers and 128 tokens."""
 
 
 def train(
@@ -115,9 +118,12 @@ def _run_key(collection: Collection, model: Embedder, settings: Settings) -> str
 
 def _copy(model: Embedder, settings: Settings) -> Embedder:
     """A copy to train: frozen weights with adapters, or all weights in float32."""
+    copy = model.reload("float32" if settings.lora_rank == 0 else model.dtype)
+    if model.device.type == "cpu" and model.max_tokens <= SHORT:
+        network: Any = copy.model
+        network.set_attn_implementation("eager")
     if settings.lora_rank == 0:
-        return model.reload("float32")
-    copy = model.reload(model.dtype)
+        return copy
     adapted = lora.attach(
         copy.model, rank=settings.lora_rank, alpha=settings.lora_alpha, seed=settings.seed
     )

@@ -121,7 +121,7 @@ def test_gradient_caching_meets_the_same_losses_and_gradients(model):
 
 
 def test_minutes_choose_the_number_of_steps_once_and_write_it_down(model, tmp_path):
-    settings = dataclasses.replace(FAST, minutes=0.01, checkpoint_every=1000)
+    settings = dataclasses.replace(FAST, minutes=0.03, checkpoint_every=1000)
     trained = train(taught(), model, settings=settings, work=tmp_path)
     steps = int((tmp_path / "steps.json").read_text())
     assert len(trained.card["notes"]["log"]) == steps == trained.card["settings"]["steps"]

@@ -1,4 +1,4 @@
-"""What a stage of `data` writes on the card of its Collection."""
+"""What a stage writes on the card of its Collection."""
 
 from __future__ import annotations
 

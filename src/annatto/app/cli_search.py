@@ -1,0 +1,62 @@
+"""Commands that search: index, search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from annatto.app.console import result, say
+
+
+def index(
+    source: Annotated[str, typer.Argument(help="A folder of files, or a collection.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to put the index.")],
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", help="A model folder, weights name or hub id; see weights."),
+    ] = "",
+) -> None:
+    """Make a folder, or a collection, searchable.
+
+    Without --model it uses all-MiniLM-L6-v2 (fetched before by: annatto weights get minilm).
+
+    Example: annatto index docs --model trained -o docs-index
+    """
+    from annatto.app.artefacts import load_model, replaceable
+    from annatto.app.ask import DEFAULT_MODEL, DEFAULT_NAME
+    from annatto.app.sources import gather
+    from annatto.index.folder import build
+
+    replaceable(output, "index")
+    if not model:
+        say(f"no --model was named: using {DEFAULT_NAME}")
+    weights = {"weights": _placed(model) if model else DEFAULT_MODEL}
+    build(gather(source), load_model(weights), output, weights=weights)
+    result({"index": str(output)}, str(output), as_json=False)
+    say(f'now ask it: annatto search {output} "your words"')
+
+
+def search(
+    folder: Annotated[Path, typer.Argument(metavar="INDEX", help="What annatto index made.")],
+    text: Annotated[str, typer.Argument(help="What to look for, in your words.")],
+    k: Annotated[int, typer.Option("--top", "-k", min=1, help="How many to show.")] = 5,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="The index's model, if it has moved.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Search an index: score, file and line, title, and the first lines of each hit.
+
+    Example: annatto search docs-index "how do I start the server"
+    """
+    from annatto.app.ask import ask, shown
+
+    hits = ask(folder, [text], k=k, model=model)
+    result(hits, "\n".join(shown(hit) for hit in hits), as_json=as_json)
+
+
+def _placed(model: str) -> str:
+    """A local folder by its full path, so that the index finds it from anywhere."""
+    return str(Path(model).resolve()) if Path(model).is_dir() else model

@@ -1,0 +1,59 @@
+"""What commands show: results on stdout, for people or as JSON; all else on stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+QUIET = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""Environment that keeps other libraries' chatter off the terminal, unless the user set it."""
+
+
+def listen(level: int = logging.INFO) -> None:
+    """Show the library's messages on stderr, each as it is."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    logger = logging.getLogger("annatto")
+    logger.setLevel(level)
+    logger.handlers = [logging.StreamHandler(sys.stderr)]
+    logger.propagate = False
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    typer.echo(text, err=True)
+
+
+def show(text: str) -> None:
+    """A line of the result, on stdout."""
+    typer.echo(text)
+
+
+def result(value: Mapping[str, Any] | Sequence[Any], text: str, *, as_json: bool) -> None:
+    """The result on stdout: `text` for people, `value` for machines."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=1, default=str) if as_json else text)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on stdout; columns after the first are set to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(title=title or None, title_justify="left")
+    for i, column in enumerate(columns):
+        drawn.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+    for row in rows:
+        drawn.add_row(*row)
+    Console(file=sys.stdout).print(drawn)

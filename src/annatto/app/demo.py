@@ -1,0 +1,114 @@
+"""The demonstration: run its recipe, show what came out, search with it."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from annatto.app.ask import ask, shown
+from annatto.app.console import say, show, table
+from annatto.app.measuring import grid
+from annatto.app.recipe import find, read
+from annatto.app.run import execute
+from annatto.core.atomic import read_json
+
+QUESTIONS = (
+    "split a command line into words as a shell does",
+    "remove a folder with everything in it",
+    "greatest common divisor of two whole numbers",
+)
+GOOD_MINUTES = 12.0
+"""What the whole demonstration takes at GOOD_SPEED."""
+GOOD_SPEED = 800.0
+"""Billion bf16 operations per second of two cores when nobody else uses the machine."""
+
+
+def demonstrate(folder: Path, *, quick: bool) -> None:
+    """Run the demonstration's recipe in `folder` and show the result.
+
+    Args:
+        folder: a run; what is there already is kept.
+        quick: the toy recipe: the same path in a minute, with a random model that learns nothing.
+
+    Raises:
+        WeightsError: the models are not on this machine; nothing was run.
+    """
+    recipe = read(find("toy" if quick else "demo"))
+    if quick:
+        say("about a minute; the model is tiny and random: this shows the path, not quality")
+    else:
+        speed = matmul_speed()
+        say(
+            f"about {minutes_at(speed):.0f} minutes at this machine's present speed "
+            f"({speed:.0f} bf16 GFLOP/s); stopped or killed, the same command goes on"
+        )
+    places = execute(recipe, folder)
+    show_result(places["evaluation"], places["report"])
+    show_searches(places["index"])
+    show_seconds(folder)
+
+
+def minutes_at(speed: float) -> float:
+    """How long the demonstration takes at `speed` (GFLOP/s); the work outside models is little.
+
+    >>> minutes_at(400.0)
+    24.0
+    """
+    return GOOD_MINUTES * GOOD_SPEED / speed
+
+
+def matmul_speed() -> float:
+    """Billion operations per second of a bf16 matrix product of a model's size: median of nine."""
+    import torch
+
+    left = torch.ones(2048, 576, dtype=torch.bfloat16)
+    right = torch.ones(576, 1536, dtype=torch.bfloat16)
+    seconds = []
+    for _ in range(9):
+        start = time.perf_counter()
+        left @ right
+        seconds.append(time.perf_counter() - start)
+    return 2 * 2048 * 576 * 1536 / statistics.median(seconds) / 1e9
+
+
+def show_result(evaluation: Path, report: Path) -> None:
+    """The table of all systems, and each comparison as a sentence."""
+    from annatto.evaluate.evaluation import Evaluation
+
+    found = Evaluation.load(evaluation)
+    sizes = found.notes["sizes"]
+    title = (
+        f"{sizes['queries']:,} held-out queries, {sizes['documents']:,} documents; mean and 95 % "
+        "interval, higher is better"
+    )
+    table(title, *grid(found))
+    for one in read_json(report / "report.json")["comparisons"]:
+        show(
+            f"{one['after']} against {one['before']}: {one['measure']} {one['difference']:+.3f} "
+            f"[{one['low']:+.3f}, {one['high']:+.3f}], {one['verdict']}"
+        )
+    show(f"Python {platform.python_version()}, collection {found.notes['collection'][:16]}")
+    show(f"plots and figures: {report / 'report.md'}")
+
+
+def show_searches(index: Path) -> None:
+    """The best three hits of three questions."""
+    hits = ask(index, QUESTIONS, k=3)
+    for number, question in enumerate(QUESTIONS):
+        show(f'\n$ annatto search {index} "{question}"')
+        for hit in hits:
+            if hit["query"] == number:
+                show(shown(hit))
+
+
+def show_seconds(folder: Path) -> None:
+    """Seconds per stage, their sum, and the most memory this process held."""
+    seconds = read_json(folder / "timing.json")
+    listed = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items())
+    unit = 2**30 if sys.platform == "darwin" else 2**20
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    show(f"\nseconds: {listed}; together {sum(seconds.values()):.0f}; memory {memory:.1f} GiB")

@@ -1,0 +1,64 @@
+"""Measure models on a saved collection, and write what was measured with a report beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from annatto.app.artefacts import load_model, replaceable
+from annatto.core.store import open_collection
+
+if TYPE_CHECKING:
+    from annatto.evaluate.evaluation import Evaluation
+
+
+def evaluate_to(
+    collection: Path,
+    models: Mapping[str, str],
+    output: Path,
+    *,
+    how: Mapping[str, Any],
+    comparisons: Sequence[tuple[str, str]] = (),
+) -> Evaluation:
+    """Measure `models` and write the evaluation to `output`, its report to `output/report`.
+
+    Args:
+        collection: a saved Collection.
+        models: what a system is called, to its folder or weights name.
+        output: replaced if it holds an older evaluation.
+        how: arguments of `evaluate.run.evaluate`.
+        comparisons: (after, before) pairs of systems for the report.
+
+    Raises:
+        InputError: no collection, no judged query, or `output` holds something else.
+        UsageError: an unknown system, split or origin.
+    """
+    from annatto.evaluate.report import write
+    from annatto.evaluate.run import evaluate
+
+    replaceable(output, "evaluation")
+    opened = open_collection(collection)
+    systems = {n: load_model({"weights": place, "name": n}) for n, place in models.items()}
+    found = evaluate(opened, systems, **how)
+    found.save(output)
+    write(found, output / "report", comparisons=comparisons)
+    return found
+
+
+def grid(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+    """Column names, and a row per system: each measure's mean and its 95 % interval."""
+    from annatto.evaluate.compare import table
+
+    rows = table(evaluation)
+    cells = {(r.system, r.measure): f"{r.mean:.3f} {r.low:.2f}–{r.high:.2f}" for r in rows}
+    lines = [[s, *(cells[s, m] for m in evaluation.measures)] for s in evaluation.systems]
+    return ["system", *evaluation.measures], lines
+
+
+def records(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """One row per system and measure: mean, low and high ends of its 95 % interval."""
+    from annatto.evaluate.compare import table
+
+    return [asdict(row) for row in table(evaluation)]

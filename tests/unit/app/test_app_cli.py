@@ -1,0 +1,165 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from annatto.app.cli import app
+from annatto.core.store import open_collection, save
+from annatto.testing import tiny_collection
+
+RECIPE = '[[stage]]\nname = "begin"\nuse = "data.fake.begin"\nseed = 2\n'
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """Give a command in an empty folder; its result has exit_code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(app, list(words))
+
+
+def test_an_error_is_one_sentence_on_stderr_and_exit_code_1(call):
+    done = call("search", "nowhere", "x")
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("annatto: nowhere is not an index")
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["serch"], ["search"], ["search", "x", "y", "--tpo", "3"], ["run", "r", "--frobnicate"]],
+)
+def test_a_command_that_makes_no_sense_has_exit_code_2(call, words):
+    assert call(*words).exit_code == 2
+
+
+def test_a_recipe_that_makes_no_sense_has_exit_code_2(call, tmp_path):
+    (tmp_path / "r.toml").write_text("[[stage]]\nname = 'a'\nuse = 'mine.pol.pool'\n")
+    done = call("run", "r.toml")
+    assert done.exit_code == 2
+    assert "did you mean mine.pool" in done.stderr
+
+
+def test_the_version_is_shown(call):
+    assert call("--version").stdout.strip() == "0.1.0"
+
+
+def test_a_dry_run_shows_settings_and_writes_nothing(call, fake, tmp_path):
+    (tmp_path / "r.toml").write_text(RECIPE)
+    done = call("run", "r.toml", "--dry-run")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[0] == "[1/1] begin: run (new or changed)"
+    assert "seed = 2, source = " in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_puts_places_on_stdout_and_progress_on_stderr(call, fake, tmp_path):
+    (tmp_path / "r.toml").write_text(RECIPE)
+    done = call("run", "r.toml", "-o", "out", "--json")
+    assert json.loads(done.stdout) == {"begin": "out/begin"}
+    assert "[1/1] begin: data.fake.begin" in done.stderr
+    again = call("run", "r.toml", "-o", "out")
+    assert again.stdout.strip() == "out/begin"
+    assert "[1/1] begin: kept" in again.stderr
+    rows = json.loads(call("run", "r.toml", "-o", "out", "--dry-run", "--json").stdout)
+    assert rows[0]["skip"] is True
+    assert rows[0]["settings"] == {"seed": 2, "source": ""}
+
+
+def test_an_output_of_another_kind_is_never_replaced(call, tmp_path):
+    save(tiny_collection(), tmp_path / "pairs")
+    done = call("train", "pairs", "--model", "tiny", "-o", "pairs")
+    assert done.exit_code == 1
+    assert "pairs exists and holds a collection, not a model to replace" in done.stderr
+
+
+def test_evaluate_wants_a_name_for_each_model(call, tmp_path):
+    save(tiny_collection(), tmp_path / "pairs")
+    done = call("evaluate", "pairs", "--model", "tiny", "-o", "eval")
+    assert done.exit_code == 2
+    assert "--model NAME=PLACE needs two names with = between them; found 'tiny'" in done.stderr
+
+
+def test_weights_are_listed_for_machines(call):
+    rows = json.loads(call("weights", "list", "--json").stdout)
+    assert {"minilm", "smollm2"} <= {row["name"] for row in rows}
+
+
+def test_ctrl_c_is_one_sentence_and_leaves_nothing_half_written(call, fake, tmp_path):
+    stop = '[[stage]]\nname = "stop"\nuse = "data.fake.resume"\n'
+    (tmp_path / "r.toml").write_text(RECIPE + stop)
+    done = call("run", "r.toml", "-o", "out")
+    assert done.exit_code == 130
+    assert done.stderr.splitlines()[-1].startswith("annatto: stopped; nothing half-written was")
+    assert "Traceback" not in done.stderr
+    kept = {path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")}
+    assert kept == {"begin", "card.json", "state", "timing.json", "work"}
+
+
+def test_load_makes_pairs_of_plain_text_and_says_so(call, tmp_path):
+    (tmp_path / "docs").mkdir()
+    for number in range(12):
+        words = " ".join(f"word{number}x{i}" for i in range(9))
+        text = f"# Heading number {number}\n\n{words}. And {words} once more today."
+        (tmp_path / "docs" / f"page{number}.md").write_text(text)
+    done = call("load", "docs", "-o", "pairs", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "there are no queries: making pairs from the text itself (synthetic)" in done.stderr
+    assert {"train", "dev", "test"} == set(json.loads(done.stdout)["queries"])
+    bare = call("load", "docs", "-o", "bare", "--no-pairs")
+    assert bare.stdout.strip() == "bare: 12 documents, queries: none"
+
+
+def test_load_splits_a_table_and_takes_columns(call, tmp_path):
+    rows = [{"q": f"what is number {i}", "body": f"it is w{i} of v{i} u{i}"} for i in range(30)]
+    (tmp_path / "faq.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = call("load", "faq.jsonl", "-o", "faq", "--column", "query=q", "--column", "text=body")
+    assert done.exit_code == 0, done.stderr
+    assert "splitting them anew" in done.stderr
+    assert done.stdout.startswith("faq: 30 documents, queries: ")
+    assert call("load", "faq.jsonl", "-o", "faq", "--column", "q").exit_code == 2
+    assert call("load", "faq.jsonl", "-o", "faq").exit_code == 2
+
+
+def test_mine_without_a_model_uses_the_ranking_as_teacher(call, tmp_path):
+    save(tiny_collection(), tmp_path / "pairs")
+    done = call("mine", "pairs", "-o", "mined", "--negatives", "2", "--json")
+    assert done.exit_code == 0, done.stderr
+    sources = set(open_collection(tmp_path / "mined").candidates["source"].to_pylist())
+    assert sources == {"bm25", "rrf", "teacher:rrf"}
+    assert json.loads(done.stdout)["judgments"] == 40 + 2 * 20
+    wrong = call("mine", "pairs", "-o", "mined", "--teacher", "minilm")
+    assert (wrong.exit_code, "no model is called 'minilm'" in wrong.stderr) == (2, True)
+
+
+@pytest.fixture
+def tiny_weights(monkeypatch, tmp_path_factory):
+    """`tiny` made in a cache of its own."""
+    monkeypatch.setenv("ANNATTO_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+def test_train_evaluate_index_and_search_by_the_readmes_commands(call, tmp_path, tiny_weights):
+    save(tiny_collection(), tmp_path / "pairs")
+    done = call(
+        "train", "pairs", "-m", "tiny", "--steps", "2", "--batch-size", "4", "-o", "trained"
+    )
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.strip() == "trained"
+    assert not (tmp_path / "trained.work").exists()
+    told = call(
+        "evaluate", "pairs", "-m", "before=tiny", "-m", "after=trained",
+        "--compare", "after=before", "-o", "eval", "--json",
+    )  # fmt: skip
+    assert told.exit_code == 0, told.stderr
+    rows = json.loads(told.stdout)
+    assert list(dict.fromkeys(row["system"] for row in rows)) == ["before", "after", "BM25"]
+    assert all(row["low"] <= row["mean"] <= row["high"] for row in rows)
+    assert (tmp_path / "eval" / "report" / "report.md").exists()
+    assert call("index", "pairs", "-m", "trained", "-o", "index").exit_code == 0
+    found = call("search", "index", "what about rare3", "-k", "2")
+    assert found.exit_code == 0, found.stderr
+    assert found.stdout.splitlines()[0].startswith(" 1  ")
+    (tmp_path / "trained").rename(tmp_path / "moved")
+    assert call("search", "index", "rare3").exit_code == 1
+    assert call("search", "index", "rare3", "--model", "moved").exit_code == 0
