@@ -126,7 +126,9 @@ def tiny_model(
     """
     import torch
     from transformers import AutoModel, BertConfig, LlamaConfig
+    from transformers.utils import logging as chatter
 
+    chatter.disable_progress_bar()
     shape = {
         "hidden_size": 32,
         "num_hidden_layers": 2,

@@ -83,3 +83,19 @@ def test_the_quick_demo_shows_table_searches_and_seconds(toy_run):
         assert word in done.stdout
     assert "…" not in done.stdout.split("$ annatto")[0]
     assert f'ask your own: annatto search {folder / "index"} "your words"' in done.stderr
+
+
+def test_the_quick_demo_tells_machines_the_same(toy_run):
+    folder, _ = toy_run
+    done = call("demo", "--quick", "-o", str(folder), "--json")
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert {"BM25", "untouched"} <= {row["system"] for row in told["systems"]}
+    assert told["places"]["index"] == str(folder / "index")
+    assert [len(one["hits"]) for one in told["searches"]] == [3, 3, 3]
+    assert {one["verdict"] for one in told["comparisons"]} <= {
+        "better",
+        "worse",
+        "no clear difference",
+    }
+    assert min(told["seconds"].values()) >= 0 < told["memory"]

@@ -7,6 +7,7 @@ are called, so that `annatto --help` answers at once.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import Annotated, Any
 
@@ -23,6 +24,11 @@ STOPPED = "stopped; nothing half-written was left, and the same command can be g
 
 class Commands(TyperGroup):
     """The group of all commands; every error that annatto can explain becomes one sentence."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep the exact command line for those that report it (`ctx.obj`)."""
+        ctx.obj = shlex.join([ctx.info_name or "annatto", *args])
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Call the command that was asked for."""

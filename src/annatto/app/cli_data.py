@@ -29,6 +29,12 @@ def load(
             "--pairs/--no-pairs", help="Make training pairs from the text if there is no query."
         ),
     ] = True,
+    drop_unjudged: Annotated[
+        bool,
+        typer.Option(
+            "--drop-unjudged", help="Leave out queries without a positive, and count them."
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Of the split and of pairs that are made.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -39,7 +45,14 @@ def load(
     from annatto.app.sources import load_to, pairs, sizes, sizes_text
 
     columns = dict(pairs(column or [], "--column OURS=THEIRS"))
-    loaded = load_to(source, output, columns=columns, make_pairs=make_pairs, seed=seed)
+    loaded = load_to(
+        source,
+        output,
+        columns=columns,
+        make_pairs=make_pairs,
+        drop_unjudged=drop_unjudged,
+        seed=seed,
+    )
     counted = sizes(loaded, output)
     result(counted, sizes_text(counted), as_json=as_json)
 

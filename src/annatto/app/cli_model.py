@@ -46,6 +46,7 @@ def train(
     ] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = DEFAULT.seed,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train a model on a collection; stopped or killed, the same command goes on.
 
@@ -65,10 +66,11 @@ def train(
         seed=seed,
     )
     train_to(collection, {**start, "dtype": dtype}, output, settings=settings)
-    result({"model": str(output)}, str(output), as_json=False)
+    result({"model": str(output)}, str(output), as_json=as_json)
 
 
 def evaluate(
+    context: typer.Context,
     collection: Annotated[Path, typer.Argument(help="A collection with judged queries.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to put the evaluation.")],
     model: Annotated[
@@ -102,7 +104,9 @@ def evaluate(
     how = {"split": split, "untouched": untouched or [], "bm25": bm25, "seed": seed}
     how["origins"] = origins.split(",")
     compared = pairs(compare or [], "--compare AFTER=BEFORE")
-    found = evaluate_to(collection, systems, output, how=how, comparisons=compared)
+    found = evaluate_to(
+        collection, systems, output, how=how, comparisons=compared, command=str(context.obj or "")
+    )
     if as_json:
         result(records(found), "", as_json=True)
     else:
@@ -131,6 +135,7 @@ def weights_list(
 @weights.command("get")
 def weights_get(
     names: Annotated[list[str], typer.Argument(help="Short names, or hub ids ORGANISATION/NAME.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Fetch models; each one's size and sha256 are shown.
 
@@ -138,5 +143,6 @@ def weights_get(
     """
     from annatto.models.weights import get
 
-    for name in names:
-        typer.echo(get(name))
+    places = {name: str(get(name)) for name in names}
+    rows = [{"name": name, "folder": place} for name, place in places.items()]
+    result(rows, "\n".join(places.values()), as_json=as_json)

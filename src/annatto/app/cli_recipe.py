@@ -48,6 +48,7 @@ def demo(
         bool,
         typer.Option("--quick", help="A minute with a tiny random model: the path, not quality."),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train on Python's standard library, show that it got better, and search with it.
 
@@ -57,5 +58,5 @@ def demo(
     """
     from annatto.app.demo import demonstrate
 
-    demonstrate(output, quick=quick)
+    demonstrate(output, quick=quick, as_json=as_json)
     say(f'ask your own: annatto search {output / "index"} "your words"')

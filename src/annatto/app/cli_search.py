@@ -17,6 +17,7 @@ def index(
         str,
         typer.Option("--model", "-m", help="A model folder, weights name or hub id; see weights."),
     ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a folder, or a collection, searchable.
 
@@ -34,7 +35,7 @@ def index(
         say(f"no --model was named: using {DEFAULT_NAME}")
     weights = {"weights": _placed(model) if model else DEFAULT_MODEL}
     build(gather(source), load_model(weights), output, weights=weights)
-    result({"index": str(output)}, str(output), as_json=False)
+    result({"index": str(output)}, str(output), as_json=as_json)
     say(f'now ask it: annatto search {output} "your words"')
 
 

@@ -7,11 +7,13 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from annatto.app.ask import ask, shown
-from annatto.app.console import say, show, table
-from annatto.app.measuring import grid
+from annatto.app.console import result, say, show, table
+from annatto.app.measuring import grid, records
 from annatto.app.recipe import find, read
 from annatto.app.run import execute
 from annatto.core.atomic import read_json
@@ -27,12 +29,13 @@ GOOD_SPEED = 800.0
 """Billion bf16 operations per second of two cores when nobody else uses the machine."""
 
 
-def demonstrate(folder: Path, *, quick: bool) -> None:
+def demonstrate(folder: Path, *, quick: bool, as_json: bool = False) -> None:
     """Run the demonstration's recipe in `folder` and show the result.
 
     Args:
         folder: a run; what is there already is kept.
         quick: the toy recipe: the same path in a minute, with a random model that learns nothing.
+        as_json: print the result as one JSON value (`outcome`).
 
     Raises:
         WeightsError: the models are not on this machine; nothing was run.
@@ -47,9 +50,33 @@ def demonstrate(folder: Path, *, quick: bool) -> None:
             f"({speed:.0f} bf16 GFLOP/s); stopped or killed, the same command goes on"
         )
     places = execute(recipe, folder)
+    if as_json:
+        result(outcome(folder, places), "", as_json=True)
+        return
     show_result(places["evaluation"], places["report"])
     show_searches(places["index"])
     show_seconds(folder)
+
+
+def outcome(folder: Path, places: Mapping[str, Path]) -> dict[str, Any]:
+    """All that the demonstration shows, for machines; seconds by stage, memory in GiB."""
+    from annatto.evaluate.evaluation import Evaluation
+
+    found = Evaluation.load(places["evaluation"])
+    hits = ask(places["index"], QUESTIONS, k=3)
+    return {
+        "places": {name: str(place) for name, place in places.items()},
+        "python": platform.python_version(),
+        "collection": found.notes["collection"],
+        "systems": records(found),
+        "comparisons": read_json(places["report"] / "report.json")["comparisons"],
+        "searches": [
+            {"text": text, "hits": [hit for hit in hits if hit["query"] == number]}
+            for number, text in enumerate(QUESTIONS)
+        ],
+        "seconds": read_json(folder / "timing.json"),
+        "memory": memory(),
+    }
 
 
 def minutes_at(speed: float) -> float:
@@ -109,6 +136,11 @@ def show_seconds(folder: Path) -> None:
     """Seconds per stage, their sum, and the most memory this process held."""
     seconds = read_json(folder / "timing.json")
     listed = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items())
+    total = sum(seconds.values())
+    show(f"\nseconds: {listed}; together {total:.0f}; memory {memory():.1f} GiB")
+
+
+def memory() -> float:
+    """The most memory this process held, in GiB."""
     unit = 2**30 if sys.platform == "darwin" else 2**20
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    show(f"\nseconds: {listed}; together {sum(seconds.values()):.0f}; memory {memory:.1f} GiB")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annatto.app.artefacts import load_model, replaceable
+from annatto.core.errors import UsageError, nearest
 from annatto.core.store import open_collection
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def evaluate_to(
     *,
     how: Mapping[str, Any],
     comparisons: Sequence[tuple[str, str]] = (),
+    command: str = "",
 ) -> Evaluation:
     """Measure `models` and write the evaluation to `output`, its report to `output/report`.
 
@@ -30,21 +32,34 @@ def evaluate_to(
         output: replaced if it holds an older evaluation.
         how: arguments of `evaluate.run.evaluate`.
         comparisons: (after, before) pairs of systems for the report.
+        command: the command line that leads here, for the report.
 
     Raises:
         InputError: no collection, no judged query, or `output` holds something else.
-        UsageError: an unknown system, split or origin.
+        UsageError: an unknown system, split or origin; wrong names in `comparisons` are found
+            before anything is measured.
     """
     from annatto.evaluate.report import write
-    from annatto.evaluate.run import evaluate
+    from annatto.evaluate.run import WORDS, evaluate
 
+    _check_comparisons(comparisons, [*models, *([WORDS] if how.get("bm25", True) else [])])
     replaceable(output, "evaluation")
     opened = open_collection(collection)
     systems = {n: load_model({"weights": place, "name": n}) for n, place in models.items()}
     found = evaluate(opened, systems, **how)
     found.save(output)
-    write(found, output / "report", comparisons=comparisons)
+    write(found, output / "report", comparisons=comparisons, command=command)
     return found
+
+
+def _check_comparisons(comparisons: Sequence[tuple[str, str]], systems: Sequence[str]) -> None:
+    for after, before in comparisons:
+        for name in (after, before):
+            if name not in systems:
+                raise UsageError(
+                    f"the comparison {after}={before} names '{name}', which is no system; "
+                    f"{nearest(name, systems)}."
+                )
 
 
 def grid(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:

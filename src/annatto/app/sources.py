@@ -21,7 +21,13 @@ HUB = "hub:"
 
 
 def load_to(
-    source: str, output: Path, *, columns: Mapping[str, str], make_pairs: bool, seed: int
+    source: str,
+    output: Path,
+    *,
+    columns: Mapping[str, str],
+    make_pairs: bool,
+    drop_unjudged: bool,
+    seed: int,
 ) -> Collection:
     """Load `source`, see to it that there is something to train and to test on, and save it.
 
@@ -30,6 +36,7 @@ def load_to(
         output: replaced if it holds an older collection.
         columns: of a table: our word to its column.
         make_pairs: without queries, make some from the text (`data.pretrain`), and say so.
+        drop_unjudged: leave out queries without a positive.
         seed: of pairs and split.
 
     Raises:
@@ -38,12 +45,19 @@ def load_to(
         UsageError: a table without `columns`.
     """
     replaceable(output, "collection")
-    loaded = prepared(gather(source, columns=columns, seed=seed), make_pairs=make_pairs, seed=seed)
+    found = gather(source, columns=columns, drop_unjudged=drop_unjudged, seed=seed)
+    loaded = prepared(found, make_pairs=make_pairs, seed=seed)
     save(loaded, output)
     return loaded
 
 
-def gather(source: str, *, columns: Mapping[str, str] | None = None, seed: int = 0) -> Collection:
+def gather(
+    source: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    drop_unjudged: bool = False,
+    seed: int = 0,
+) -> Collection:
     """The documents of a source, with its queries if it has any; see `load_to`."""
     if source == LIBRARY:
         from annatto.data.stdlib import stdlib
@@ -51,11 +65,13 @@ def gather(source: str, *, columns: Mapping[str, str] | None = None, seed: int =
         return stdlib(seed=seed)
     if source.startswith(HUB):
         from annatto.data.hub import from_hub
+        from annatto.data.unjudged import judged_only
 
-        return from_hub(source.removeprefix(HUB), columns=columns or {})
+        found = from_hub(source.removeprefix(HUB), columns=columns or {})
+        return judged_only(found) if drop_unjudged else found
     from annatto.data.load import load
 
-    return load(source, columns=columns or None)
+    return load(source, columns=columns or None, drop_unjudged=drop_unjudged)
 
 
 def prepared(loaded: Collection, *, make_pairs: bool, seed: int) -> Collection:

@@ -11,6 +11,7 @@ from annatto.core.types import Collection
 from annatto.data.beir import find, read_beir
 from annatto.data.files import CUTTERS, is_text, read_files
 from annatto.data.rows import is_table, read_table
+from annatto.data.unjudged import judged_only
 
 
 def load(
@@ -31,7 +32,8 @@ def load(
     Args:
         source: a folder or a file.
         columns: of a table, what its columns mean, such as `{"query": "q", "text": "answer"}`.
-        drop_unjudged: of a BEIR folder, leave out queries without a positive, not refuse them.
+        drop_unjudged: leave out queries without a positive, and count them on the card; without
+            it a BEIR folder that has one is refused.
         scratch: folder for the corpus while it is in use; by default a temporary one.
 
     Raises:
@@ -39,6 +41,15 @@ def load(
         UsageError: `columns` is missing for a table, or given for something else.
     """
     place = Path(source)
+    if place.is_dir() and find(place, "corpus.jsonl") and not (place / CARD).exists():
+        _refuse_columns(place, columns)
+        return read_beir(place, drop_unjudged=drop_unjudged, scratch=scratch)
+    loaded = _load(place, columns, scratch)
+    return judged_only(loaded) if drop_unjudged else loaded
+
+
+def _load(place: Path, columns: Mapping[str, str] | None, scratch: Path | None) -> Collection:
+    """What is at `place`, if it is no BEIR folder."""
     if not place.exists():
         raise InputError(f"{place} does not exist; name a folder or a file with text.")
     if place.is_file() and is_table(place):
@@ -48,16 +59,18 @@ def load(
                 "columns={'text': 'body', 'title': 'headline'}."
             )
         return read_table(place, columns=columns, scratch=scratch)
-    if columns is not None:
-        raise UsageError(f"{place} is not a table, so `columns` has no meaning; leave it out.")
+    _refuse_columns(place, columns)
     if place.is_file():
         return _load_file(place, scratch)
     if (place / CARD).exists():
         return open_collection(place)
-    if find(place, "corpus.jsonl"):
-        return read_beir(place, drop_unjudged=drop_unjudged, scratch=scratch)
     _refuse_half_beir(place)
     return read_files(place, scratch=scratch)
+
+
+def _refuse_columns(place: Path, columns: Mapping[str, str] | None) -> None:
+    if columns is not None:
+        raise UsageError(f"{place} is not a table, so `columns` has no meaning; leave it out.")
 
 
 def _load_file(place: Path, scratch: Path | None) -> Collection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,11 +22,16 @@ from annatto.data.scratch import write_corpus
 from annatto.data.sentences import one_line, sentence_spans, words
 from annatto.data.split import split
 
+logger = logging.getLogger(__name__)
+
 STAGE = "data.pretrain"
 TASKS = ("ict", "bfs", "title")
 MIN_WORDS, MAX_WORDS = 5, 64
 MIN_TITLE_WORDS = 2
 OPENING = 16
+TOO_FEW = (
+    "too few files for held-out pairs: all {} pairs are for training, nothing is left to measure on"
+)
 
 Span = tuple[int, int]
 
@@ -61,7 +67,8 @@ def pretrain(
     you had, not this one. Queries and judgments that the collection had are not in the result.
     Sentences have 5 to 64 words; of queries with the same words the first stays, and gets the
     others' positives if their parent is the same. Origins are `synthetic:TASK`; the queries' task
-    is the part's name. Splits are by parent and near-twin (`data.split`).
+    is the part's name. Splits are by parent and near-twin (`data.split`); when there are too few
+    parents to fill them, all pairs are for training, which is logged and noted on the card.
 
     Paper: Chang, Yu, Chang, Yang, Kumar, Pre-training tasks for embedding-based large-scale
         retrieval, 2020, arXiv:2002.03932, section 3.
@@ -80,7 +87,7 @@ def pretrain(
 
     Raises:
         UsageError: an unknown task, or a number out of range.
-        SchemaError: no document has anything to offer, or too few for the splits.
+        SchemaError: no document has anything to offer.
     """
     for task in tasks:
         if task not in TASKS:
@@ -106,8 +113,20 @@ def pretrain(
         judgments=to_table(maker.judgments, JUDGMENTS, STAGE),
         card=with_notes(collection.card, STAGE, settings, dict(maker.counts)),
     )
-    parted = split(made, group="parent_id", dev=dev, test=test, seed=seed)
-    return replace(parted, card={**parted.card, "stage": STAGE, "settings": settings})
+    return _parted(made, settings)
+
+
+def _parted(made: Collection, settings: dict[str, Any]) -> Collection:
+    """Split by parent; with too few parents all is for training, and the log and card say so."""
+    dev, test, seed = settings["dev"], settings["test"], settings["seed"]
+    parted = split(made, group="parent_id", dev=dev, test=test, seed=seed, if_too_few="train")
+    card = {**parted.card, "stage": STAGE, "settings": settings}
+    if max(dev, test) > 0 and set(parted.queries["split"].to_pylist()) == {"train"}:
+        said = TOO_FEW.format(parted.queries.num_rows)
+        logger.info(said)
+        noted = {**card["notes"][STAGE], "no_held_out_pairs": said}
+        card["notes"] = {**card["notes"], STAGE: noted}
+    return replace(parted, card=card)
 
 
 @dataclass

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
+from typing import Literal, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,7 @@ def split(
     dev: float = 0.1,
     test: float = 0.2,
     seed: int = 0,
+    if_too_few: Literal["refuse", "train"] = "refuse",
 ) -> Collection:
     """Put every query into train, dev or test, so that no split knows the answers of another.
 
@@ -46,11 +48,12 @@ def split(
         dev: share of the queries, [0, 1); at least one query when above 0.
         test: likewise; dev + test < 1.
         seed: of the order.
+        if_too_few: what to do when a split would be empty: refuse, or put all queries into train.
 
     Raises:
         UsageError: the shares make no sense.
         SchemaError: there are no queries, the column is missing, or too few groups to fill the
-            splits.
+            splits and `if_too_few` is `refuse`.
     """
     if min(dev, test) < 0 or dev + test >= 1:
         raise UsageError(
@@ -61,6 +64,10 @@ def split(
     units, near = _units(collection, group)
     ids = collection.queries["query_id"].to_pylist()
     names = _assign(units, ids, {"test": test, "dev": dev}, seed)
+    if empty := [name for name in _wanted(dev, test) if name not in names]:
+        if if_too_few == "refuse":
+            _refuse_empty(units, empty[0])
+        names = ["train"] * len(names)
     at = collection.queries.column_names.index("split")
     queries = collection.queries.set_column(at, "split", pa.array(names, TEXT))
     sizes = np.unique(units, return_counts=True)[1]
@@ -70,7 +77,7 @@ def split(
         "near_twins": near,
         "queries": {name: names.count(name) for name in ("train", "dev", "test")},
     }
-    settings = {"group": group, "dev": dev, "test": test, "seed": seed}
+    settings = {"group": group, "dev": dev, "test": test, "seed": seed, "if_too_few": if_too_few}
     card = with_notes(collection.card, STAGE, settings, notes)
     return replace(collection, queries=queries, card=card)
 
@@ -148,14 +155,21 @@ def _assign(units: np.ndarray, ids: list[str], shares: dict[str, float], seed: i
                 quota[name] -= int(sizes[number])
                 chosen[number] = name
                 break
-    for name in ("train", *quota):
-        if name not in chosen:
-            raise SchemaError(
-                f"{STAGE}: {q} queries form {len(numbers)} groups that may not be parted (largest: "
-                f"{sizes.max()} queries), which leaves the split '{name}' empty; add queries, or "
-                "change dev, test or group."
-            )
     return [chosen[number] for number in place.tolist()]
+
+
+def _wanted(dev: float, test: float) -> list[str]:
+    """The splits that must not be empty."""
+    return ["train", *(name for name, share in (("test", test), ("dev", dev)) if share)]
+
+
+def _refuse_empty(units: np.ndarray, name: str) -> NoReturn:
+    sizes = np.unique(units, return_counts=True)[1]
+    raise SchemaError(
+        f"{STAGE}: {len(units)} queries form {len(sizes)} groups that may not be parted (largest: "
+        f"{sizes.max()} queries), which leaves the split '{name}' empty; add queries, or "
+        "change dev, test or group."
+    )
 
 
 def _draw(seed: int, key: str) -> bytes:

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from annatto.core.card import with_notes
 from annatto.core.errors import SchemaError
+from annatto.core.types import Collection
+
+STAGE = "data.unjudged"
+
+
+def judged_only(collection: Collection) -> Collection:
+    """The collection without its queries that have no positive; the card counts them."""
+    notes: dict[str, Any] = {}
+    queries, judgments = without_unjudged(
+        collection.queries, collection.judgments, STAGE, drop=True, notes=notes
+    )
+    if not notes["queries_dropped"]:
+        return collection
+    ids = queries["query_id"].combine_chunks()
+    candidates, decisions = (
+        table.filter(pc.is_in(table["query_id"], value_set=ids))
+        for table in (collection.candidates, collection.decisions)
+    )
+    return replace(
+        collection,
+        queries=queries,
+        judgments=judgments,
+        candidates=candidates,
+        decisions=decisions,
+        card=with_notes(collection.card, STAGE, {}, notes),
+    )
 
 
 def without_unjudged(
@@ -34,7 +62,8 @@ def without_unjudged(
     if not drop:
         raise SchemaError(
             f"{where}: {bare.num_rows} of {queries.num_rows} queries have no positive (first: "
-            f"'{bare['query_id'][0].as_py()}'); judge them, or load with drop_unjudged=True."
+            f"'{bare['query_id'][0].as_py()}'); judge them, or load with --drop-unjudged "
+            "(drop_unjudged=True)."
         )
     kept = queries.filter(judged)
     return kept, judgments.filter(pc.is_in(judgments["query_id"], value_set=kept["query_id"]))

@@ -132,7 +132,7 @@ def require_positives(split: Split, positives: np.ndarray, where: str) -> None:
         raise SchemaError(
             f"{where} needs a positive for every query of the split '{split.name}'; {bare.size} of "
             f"{having.size} have none (first: '{split.query_ids[int(bare[0])].as_py()}'); "
-            "drop them, or load with drop_unjudged."
+            "drop them, or load with --drop-unjudged (drop_unjudged=True)."
         )
 
 

@@ -1,9 +1,10 @@
 """What a model is shown before a text: template, instruction and demonstrations.
 
 Paper: Choi et al., LG-ANNA-Embedding technical report, 2025, arXiv:2506.07438: queries carry an
-    instruction and optional demonstrations, documents are plain.
-Differs: the separators of the query string are not stated there; ours are `Instruct: …`, a new
-    line, `Query: …`, and for a demonstration a further line `Response: …` and an empty line.
+    instruction and optional demonstrations.
+Differs: that documents are plain is our choice; so are the separators of the query string, which
+    are not stated there: `Instruct: …`, a new line, `Query: …`, and for a demonstration a further
+    line `Response: …` and an empty line.
 """
 
 from __future__ import annotations

@@ -252,7 +252,9 @@ def _convert_gguf(source: Path, file: str, place: Path) -> None:
         raise MissingExtra("reading GGUF weights", "train") from error
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as chatter
 
+    chatter.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(str(source), gguf_file=file)
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         str(source), gguf_file=file, dtype=torch.float32

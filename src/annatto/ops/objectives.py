@@ -19,9 +19,10 @@ def info_nce(
 ) -> torch.Tensor:
     """Cross-entropy of each query's positive against all documents it may be compared with.
 
-    Paper: Choi et al., LG-ANNA-Embedding technical report, 2025, arXiv:2506.07438, the InfoNCE
-        form; documents of the whole batch are negatives.
-    Differs: `targets.mask` leaves out documents that are known or suspected to be relevant.
+    Paper: Choi et al., LG-ANNA-Embedding technical report, 2025, arXiv:2506.07438; only
+        an InfoNCE form is written there, as reviews tell.
+    Differs: which documents are compared is not stated. Ours: those of the whole batch, less what
+        `targets.mask` leaves out as known or suspected to be relevant.
 
     Args:
         q: (b, dim) unit vectors.

@@ -1,8 +1,10 @@
 """Fine-tune an Embedder on a Collection: contrastive learning with a teacher's soft labels.
 
-Paper: Choi et al., LG-ANNA-Embedding technical report, 2025, arXiv:2506.07438: LoRA on a decoder,
-    InfoNCE with hard negatives, soft labels from a retrieval pipeline, one task per batch.
-Differs: the paper's settings table could not be read; every default of `Settings` is our choice.
+Paper: Choi et al., LG-ANNA-Embedding technical report, 2025, arXiv:2506.07438: an InfoNCE form
+    and soft labels from a retrieval pipeline. LoRA on a decoder and hard negatives below 95 % of
+    the positive's score are second-hand, from public reviews of its extended version.
+Differs: the paper's settings table could not be read; every default of `Settings`, and one task per
+    batch, is our choice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -6,6 +7,7 @@ from typer.testing import CliRunner
 from annatto.app.cli import app
 from annatto.core.store import open_collection, save
 from annatto.testing import tiny_collection
+from annatto.train.batches import examples
 
 RECIPE = '[[stage]]\nname = "begin"\nuse = "data.fake.begin"\nseed = 2\n'
 
@@ -122,6 +124,56 @@ def test_load_splits_a_table_and_takes_columns(call, tmp_path):
     assert call("load", "faq.jsonl", "-o", "faq").exit_code == 2
 
 
+def test_a_folder_of_one_small_file_is_all_for_training(call, tmp_path):
+    (tmp_path / "docs").mkdir()
+    paragraphs = [f"The {name} boat leaves its old harbour at noon. Be early." for name in "abc"]
+    (tmp_path / "docs" / "a.md").write_text("\n\n".join(paragraphs))
+    done = call("load", "docs", "-o", "pairs", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["queries"] == {"train": 1}
+    assert done.stderr.splitlines()[-1] == (
+        "too few files for held-out pairs: all 1 pairs are for training, nothing is left to "
+        "measure on"
+    )
+    assert examples(open_collection(tmp_path / "pairs")).positive.tolist() == [0]
+
+
+def test_queries_without_a_positive_are_refused_or_dropped(call, tmp_path):
+    (tmp_path / "beir" / "qrels").mkdir(parents=True)
+    rows = [{"_id": f"d{i}", "text": f"w{i} of v{i} u{i}"} for i in range(3)]
+    (tmp_path / "beir" / "corpus.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    asked = [{"_id": f"q{i}", "text": f"ask {i}"} for i in range(3)]
+    (tmp_path / "beir" / "queries.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    for split, line in (("train", "q0\td0\t1"), ("test", "q1\td1\t1\nq2\td2\t0")):
+        text = f"query-id\tcorpus-id\tscore\n{line}\n"
+        (tmp_path / "beir" / "qrels" / f"{split}.tsv").write_text(text)
+    done = call("load", "beir", "-o", "pairs")
+    assert done.exit_code == 1
+    assert "1 of 3 queries have no positive (first: 'q2')" in done.stderr
+    assert "load with --drop-unjudged (drop_unjudged=True)" in done.stderr
+    done = call("load", "beir", "-o", "pairs", "--drop-unjudged", "--json")
+    assert json.loads(done.stdout)["queries"] == {"train": 1, "test": 1}
+
+
+def test_a_comparison_of_an_unknown_system_stops_before_anything_is_measured(
+    call, tmp_path, monkeypatch
+):
+    save(tiny_collection(), tmp_path / "pairs")
+    monkeypatch.setattr("annatto.app.measuring.open_collection", pytest.fail)
+    words = ["evaluate", "pairs", "-m", "a=tiny", "-o", "eval", "--compare"]
+    done = call(*words, "a=b")
+    assert done.exit_code == 2
+    assert "the comparison a=b names 'b', which is no system; Known: BM25, a." in done.stderr
+    assert call(*words, "a=BM25", "--no-bm25").exit_code == 2
+
+
+def test_fetched_weights_are_named_for_people_and_machines(call, monkeypatch):
+    monkeypatch.setattr("annatto.models.weights.get", lambda name: Path("/w") / name)
+    assert call("weights", "get", "a", "b").stdout.split() == ["/w/a", "/w/b"]
+    told = json.loads(call("weights", "get", "a", "--json").stdout)
+    assert told == [{"name": "a", "folder": "/w/a"}]
+
+
 def test_mine_without_a_model_uses_the_ranking_as_teacher(call, tmp_path):
     save(tiny_collection(), tmp_path / "pairs")
     done = call("mine", "pairs", "-o", "mined", "--negatives", "2", "--json")
@@ -142,10 +194,11 @@ def tiny_weights(monkeypatch, tmp_path_factory):
 def test_train_evaluate_index_and_search_by_the_readmes_commands(call, tmp_path, tiny_weights):
     save(tiny_collection(), tmp_path / "pairs")
     done = call(
-        "train", "pairs", "-m", "tiny", "--steps", "2", "--batch-size", "4", "-o", "trained"
-    )
+        "train", "pairs", "-m", "tiny", "--steps", "2", "--batch-size", "4", "-o", "trained",
+        "--json",
+    )  # fmt: skip
     assert done.exit_code == 0, done.stderr
-    assert done.stdout.strip() == "trained"
+    assert json.loads(done.stdout) == {"model": "trained"}
     assert not (tmp_path / "trained.work").exists()
     told = call(
         "evaluate", "pairs", "-m", "before=tiny", "-m", "after=trained",
@@ -155,8 +208,12 @@ def test_train_evaluate_index_and_search_by_the_readmes_commands(call, tmp_path,
     rows = json.loads(told.stdout)
     assert list(dict.fromkeys(row["system"] for row in rows)) == ["before", "after", "BM25"]
     assert all(row["low"] <= row["mean"] <= row["high"] for row in rows)
-    assert (tmp_path / "eval" / "report" / "report.md").exists()
-    assert call("index", "pairs", "-m", "trained", "-o", "index").exit_code == 0
+    command = (
+        "annatto evaluate pairs -m before=tiny -m after=trained --compare after=before -o eval"
+    )
+    assert f"- command: `{command} --json`" in (tmp_path / "eval/report/report.md").read_text()
+    made = call("index", "pairs", "-m", "trained", "-o", "index", "--json")
+    assert json.loads(made.stdout) == {"index": "index"}
     found = call("search", "index", "what about rare3", "-k", "2")
     assert found.exit_code == 0, found.stderr
     assert found.stdout.splitlines()[0].startswith(" 1  ")

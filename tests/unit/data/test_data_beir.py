@@ -110,7 +110,7 @@ BAD = {
     "no positive": (
         bad(qrels={"test": ["q1\ta\t1"]}),
         "pets: 1 of 2 queries have no positive (first: 'q2'); judge them, or load with "
-        "drop_unjudged=True.",
+        "--drop-unjudged (drop_unjudged=True).",
     ),
     "JSON": (
         bad([*DOCS, '{"_id": "x", "text": \n']),

@@ -1,10 +1,12 @@
 import re
+from dataclasses import replace
 
 import pytest
 
 import annatto
 from annatto.core.errors import AnnattoError
 from annatto.core.store import save
+from annatto.core.tables import CANDIDATES
 from annatto.data.load import load
 from annatto.testing import tiny_collection
 
@@ -21,6 +23,24 @@ def test_load_finds_out_what_is_there(write_beir, tmp_path):
     assert load(tmp_path / "notes").card["stage"] == "data.load"
     assert load(tmp_path / "notes" / "n.md").corpus.count_rows() == 1
     assert annatto.load is load
+
+
+def test_any_source_can_be_loaded_without_its_unjudged_queries(tmp_path):
+    tiny = tiny_collection()
+    bare = replace(tiny, judgments=tiny.judgments.slice(3))
+    saved = save(bare.with_candidates(candidates_of("q00", "q39"), "test"), tmp_path / "saved")
+    assert load(saved).queries.num_rows == 40
+    kept = load(saved, drop_unjudged=True)
+    assert kept.queries["query_id"].to_pylist()[0] == "q03"
+    assert kept.candidates["query_id"].to_pylist() == ["q39"]
+    assert kept.card["notes"]["data.unjudged"] == {"queries_dropped": 3}
+
+
+def candidates_of(*queries):
+    rows = [
+        {"query_id": q, "doc_id": "d00", "source": "s", "rank": 1, "score": 1.0} for q in queries
+    ]
+    return CANDIDATES.table({name: [row[name] for row in rows] for name in rows[0]})
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import logging
 import re
 
 import pytest
@@ -85,6 +86,21 @@ def test_documents_with_nothing_to_offer_are_counted(folder):
     notes = pretrain(read_files(folder)).card["notes"]["data.pretrain"]
     assert notes["documents_with_nothing_to_offer"] == 13  # z.txt and twelve one-line openings
     assert sum(notes[f"pairs_{task}"] for task in ("ict", "bfs", "title")) == 36
+
+
+def test_too_few_files_for_a_split_are_all_for_training(folder, caplog):
+    for path in sorted(folder.glob("*.md"))[2:]:
+        path.unlink()
+    with caplog.at_level(logging.INFO, "annatto"):
+        made = pretrain(read_files(folder))
+    said = "too few files for held-out pairs: all 6 pairs are for training, nothing is left to "
+    assert set(made.queries["split"].to_pylist()) == {"train"}
+    assert caplog.messages == [f"{said}measure on"]
+    assert made.card["notes"]["data.pretrain"]["no_held_out_pairs"] == f"{said}measure on"
+
+
+def test_a_folder_with_enough_files_has_no_such_note(folder):
+    assert "no_held_out_pairs" not in pretrain(read_files(folder)).card["notes"]["data.pretrain"]
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,18 @@ def test_a_group_that_is_too_large_for_test_is_for_training(make_collection):
     assert {found[f"q{i}"] for i in range(60)} == {"train"}
 
 
+def test_too_few_groups_can_all_be_for_training(make_collection):
+    assert split_of(split(many(make_collection, n=2), if_too_few="train")) == {
+        "q0": "train",
+        "q1": "train",
+    }
+    assert set(split_of(split(many(make_collection), if_too_few="train")).values()) == {
+        "train",
+        "dev",
+        "test",
+    }
+
+
 @pytest.mark.parametrize(
     ("n", "options", "message"),
     [

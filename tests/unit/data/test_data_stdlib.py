@@ -23,6 +23,14 @@ def test_the_standard_library_gives_thousands_of_pairs(library):
     assert library.card["stage"] == "data.stdlib"
 
 
+def test_ids_are_unique_and_every_judgment_points_to_a_query_and_a_document(library):
+    query_ids, doc_ids = library.queries["query_id"].to_pylist(), library.doc_ids.to_pylist()
+    assert len(set(query_ids)) == len(query_ids)
+    assert len(set(doc_ids)) == len(doc_ids)
+    assert set(library.judgments["doc_id"].to_pylist()) <= set(doc_ids)
+    assert set(library.judgments["query_id"].to_pylist()) == set(query_ids)
+
+
 def test_no_document_holds_its_query(library):
     texts = dict(
         zip(*library.corpus.to_table(["doc_id", "text"]).to_pydict().values(), strict=True)
