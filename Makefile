@@ -4,7 +4,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-export OMP_WAIT_POLICY ?= passive  # threads that wait leave the processor to others
+# Threads that wait leave the processor to others.
+export OMP_WAIT_POLICY ?= passive
 
 .PHONY: demo test
 

@@ -18,8 +18,8 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_WAIT_POLICY": "passive",
 }
-"""Environment that keeps other libraries' chatter off the terminal, and keeps threads from burning a
-processor while they wait (a busy neighbour made training 3 times slower), unless the user set it."""
+"""Environment, unless the user set it: no chatter of other libraries on the terminal, and threads
+that do not burn a processor while they wait (beside a busy neighbour that was 3 times slower)."""
 
 
 class FirstOnly(logging.Filter):
