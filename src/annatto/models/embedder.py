@@ -7,6 +7,7 @@ Differs: mean and first-token pooling, encoders, and bidirectional attention are
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from annatto.ops.pooling import POOLINGS, pool
 logger = logging.getLogger(__name__)
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
+SHORTEST = 8
 PROBES = (
     "a",
     "How do I cut a list into pieces of equal length?",
@@ -94,8 +96,10 @@ class Embedder:
 
         Raises:
             WeightsError: no such weights, or weights that changed since they were saved.
-            UsageError: an unknown pooling or dtype.
+            UsageError: an unknown pooling or dtype, or a limit under 8 tokens.
         """
+        if max_tokens is not None and max_tokens < SHORTEST:
+            raise UsageError(f"max_tokens must be at least {SHORTEST}; found {max_tokens}.")
         said = layout.read(resolve(weights))
         dtype = transformer.auto_dtype() if dtype == "auto" else dtype
         _known(dtype, transformer.DTYPES, "dtype")
@@ -197,8 +201,11 @@ class Embedder:
         return replace(self, pooling=how, prompts={**self.prompts, **(prompts or {})})
 
     def reload(self, dtype: str) -> Embedder:
-        """The same weights read again from `source` in another dtype."""
-        model = transformer.read_model(self.source, self.model.config, dtype)
+        """A copy in another dtype; float32 comes from memory, as training may have changed it."""
+        if self.dtype == "float32":
+            model = copy.deepcopy(self.model).to(transformer.DTYPES[dtype])
+        else:  # rounded weights are those of `source`: what training returns is float32
+            model = transformer.read_model(self.source, self.model.config, dtype)
         return replace(self, model=model, dtype=dtype)
 
     def save(self, folder: Path) -> Path:

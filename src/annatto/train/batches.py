@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annatto.core.errors import SchemaError
-from annatto.core.tables import rows_of
+from annatto.core.tables import check_pointers, rows_of
 from annatto.core.types import Collection, Targets
 
 
@@ -90,9 +90,7 @@ def examples(collection: Collection, *, teacher: str = "") -> Examples:
         SchemaError: no query of the train split has a positive, or a positive lacks its score.
     """
     queries = collection.queries_of("train")
-    judged = collection.judgments.filter(
-        pc.is_in(collection.judgments["query_id"], value_set=queries["query_id"].combine_chunks())
-    )
+    judged = _of_queries(collection.judgments, queries)
     positives = judged.filter(pc.greater(judged["grade"], 0))
     mined = judged.filter(pc.starts_with(judged["origin"], pattern="mined:"))
     if not positives.num_rows:
@@ -102,34 +100,53 @@ def examples(collection: Collection, *, teacher: str = "") -> Examples:
         )
     kept = queries.filter(pc.is_in(queries["query_id"], value_set=pc.unique(positives["query_id"])))
     pairs = _Pairs(collection, kept)
+    check_pointers(positives, "doc_id", pairs.doc_ids, "the corpus", "training")
     query, positive = pairs.rows(positives)
     order = np.lexsort((positive, query))
     query, positive = query[order], positive[order]
-    scores = _scores(collection, pairs, teacher)
-    found = scores.of(query, positive)
-    if teacher and np.isnan(found).any():
-        first = kept["query_id"][int(query[np.isnan(found)][0])].as_py()
-        raise SchemaError(
-            f"training by '{teacher}' needs its score for every positive; "
-            f"{int(np.isnan(found).sum())} of {len(found)} lack one (first: query '{first}'). "
-            "Run mine.teach first."
-        )
     negatives = _lists(*pairs.rows(mined), len(kept))[query]
-    rejected = collection.decisions.filter(pc.equal(collection.decisions["after"], "rejected"))
-    rejected = rejected.filter(pc.is_in(rejected["query_id"], value_set=kept["query_id"]))
-    related = np.concatenate([pairs.keys(query, positive), pairs.keys(*pairs.rows(rejected))])
-    return Examples(
+    scores = _scores(collection, pairs, teacher)
+    taught = scores.of(np.repeat(query, negatives.shape[1]), negatives.ravel())
+    found = Examples(
         queries=kept,
         query=query,
         positive=positive,
         task=np.asarray(np.unique(kept["task"].to_numpy(), return_inverse=True)[1])[query],
         negatives=negatives,
-        positive_score=found,
-        negative_scores=scores.of(np.repeat(query, negatives.shape[1]), negatives.ravel()).reshape(
-            negatives.shape
-        ),
-        related=np.unique(related),
+        positive_score=scores.of(query, positive),
+        negative_scores=taught.reshape(negatives.shape),
+        related=_related(collection, pairs, query, positive),
         documents=len(collection.doc_ids),
+    )
+    if teacher:
+        _require_scores(found, teacher)
+    return found
+
+
+def _of_queries(table: pa.Table, queries: pa.Table) -> pa.Table:
+    return table.filter(pc.is_in(table["query_id"], value_set=queries["query_id"].combine_chunks()))
+
+
+def _require_scores(found: Examples, teacher: str) -> None:
+    bare = found.query[np.isnan(found.positive_score)]
+    if len(bare):
+        raise SchemaError(
+            f"training by '{teacher}' needs its score for every positive; {len(bare)} of "
+            f"{len(found.query)} lack one (first: query "
+            f"'{found.queries['query_id'][int(bare[0])].as_py()}'). Run mine.teach first."
+        )
+
+
+def _related(
+    collection: Collection, pairs: _Pairs, query: np.ndarray, positive: np.ndarray
+) -> np.ndarray:
+    """Keys of known positives and of candidates that mining rejected, ascending, each once."""
+    decided = collection.decisions
+    rejected = decided.filter(pc.equal(decided["after"], "rejected"))
+    rejected = rejected.filter(pc.is_in(rejected["query_id"], value_set=pairs.query_ids))
+    rejected = rejected.filter(pc.is_in(rejected["doc_id"], value_set=pairs.doc_ids))
+    return np.unique(
+        np.concatenate([pairs.keys(query, positive), pairs.keys(*pairs.rows(rejected))])
     )
 
 

@@ -64,11 +64,12 @@ def train(
     found = batches.examples(collection, teacher=settings.teacher)
     texts = tokenize(collection, model, found)
     _say_cut(model, texts, found)
-    student = _copy(model, settings)
+    student = _copy(model, settings, model.dtype if settings.lora_rank else "float32")
+    _attend_plainly(student)
     is_mixed = (auto_dtype() if settings.lora_rank == 0 else model.dtype) == "bfloat16"
     step = Step(student, texts, settings, is_mixed)
     run = _run_key(collection, model, settings)
-    settings = _with_steps(step, found, settings, work)
+    settings = _with_steps(step, found, settings, run=run, work=work)
     log = _run(replace(step, settings=settings), found, run=run, work=work)
     card = {
         "stage": "train.loop.train",
@@ -118,12 +119,9 @@ def _run_key(collection: Collection, model: Embedder, settings: Settings) -> str
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def _copy(model: Embedder, settings: Settings) -> Embedder:
-    """A copy to train: frozen weights with adapters, or all weights in float32."""
-    copy = model.reload("float32" if settings.lora_rank == 0 else model.dtype)
-    if model.device.type == "cpu" and model.max_tokens <= SHORT:
-        network: Any = copy.model
-        network.set_attn_implementation("eager")
+def _copy(model: Embedder, settings: Settings, dtype: str) -> Embedder:
+    """A copy to train: frozen weights with adapters, or all weights."""
+    copy = model.reload(dtype)
     if settings.lora_rank == 0:
         return copy
     adapted = lora.attach(
@@ -132,26 +130,31 @@ def _copy(model: Embedder, settings: Settings) -> Embedder:
     return replace(copy, model=adapted)
 
 
+def _attend_plainly(student: Embedder) -> None:
+    if student.device.type == "cpu" and student.max_tokens <= SHORT:
+        network: Any = student.model
+        network.set_attn_implementation("eager")
+
+
 def _merged(model: Embedder, student: Embedder, settings: Settings) -> Embedder:
     """The trained weights in float32; adapters are merged into the float32 originals."""
-    whole = student
+    whole = _copy(model, settings, "float32")
+    checkpoint.put(whole.model, checkpoint.trained(student.model))
     if settings.lora_rank:
-        whole = _copy(replace(model, dtype="float32"), settings)
-        checkpoint.put(whole.model, checkpoint.trained(student.model))
         whole = replace(whole, model=lora.merge(whole.model))
     whole.model.eval().requires_grad_(False)
     return replace(whole, weights_id=state_identity(whole.model))
 
 
 def _with_steps(
-    step: Step, found: batches.Examples, settings: Settings, work: Path | None
+    step: Step, found: batches.Examples, settings: Settings, *, run: str, work: Path | None
 ) -> Settings:
     """Turn `minutes` into a number of steps, once per run, from a timed probe."""
     if settings.minutes <= 0:
         return settings
     chosen = work / "steps.json" if work else None
-    if chosen and chosen.exists():
-        return replace(settings, steps=int(read_json(chosen)))
+    if chosen and chosen.exists() and (said := read_json(chosen))["run"] == run:
+        return replace(settings, steps=int(said["steps"]))
     plan = batches.plan(
         found, batch_size=settings.batch_size, steps=PROBE_STEPS, seed=settings.seed
     )
@@ -170,7 +173,7 @@ def _with_steps(
         "%.2f s a step: %d steps in %g minutes", np.median(seconds), steps, settings.minutes
     )
     if chosen:
-        write_json(chosen, steps)
+        write_json(chosen, {"run": run, "steps": steps})
     return replace(settings, steps=steps)
 
 

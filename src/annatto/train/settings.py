@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from annatto.core.errors import UsageError
+
+ABOVE_ZERO = (
+    "lr",
+    "temperature",
+    "teacher_temperature",
+    "lora_alpha",
+    "chunk_tokens",
+    "checkpoint_every",
+)
 
 
 @dataclass(frozen=True)
@@ -55,12 +65,14 @@ class Settings:
                 f"training needs steps ≥ 1 and batch_size ≥ 2; found {self.steps} and "
                 f"{self.batch_size}."
             )
-        if self.lora_rank < 0 or self.negatives < 0 or self.chunk_tokens < 1:
-            raise UsageError("lora_rank, negatives and chunk_tokens cannot be negative.")
-        if min(self.lr, self.temperature, self.teacher_temperature, self.checkpoint_every) <= 0:
-            raise UsageError(
-                "lr, temperature, teacher_temperature and checkpoint_every must be above 0."
-            )
+        for name in ("lora_rank", "negatives", "minutes", "teacher_weight", "seed"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name} must be 0 or more; found {getattr(self, name)}.")
+        for name in ABOVE_ZERO:
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"{name} must be above 0; found {getattr(self, name)}.")
+        if not 0 <= self.warmup <= 1:
+            raise UsageError(f"warmup is a share from 0 to 1; found {self.warmup}.")
 
     def rate(self, step: int) -> float:
         """Learning rate of step `step` (from 0).

@@ -176,6 +176,8 @@ def test_unknown_pooling_and_dtype_name_the_known_ones(tmp_path):
         Embedder.load(folder, pooling="mena")
     with pytest.raises(UsageError, match="no dtype is called 'float16'"):
         Embedder.load(folder, dtype="float16")
+    with pytest.raises(UsageError, match="max_tokens must be at least 8; found 0"):
+        Embedder.load(folder, max_tokens=0)
 
 
 def test_bfloat16_stays_near_float32(tmp_path):

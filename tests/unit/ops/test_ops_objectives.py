@@ -47,6 +47,23 @@ def test_distill_is_zero_for_a_student_that_agrees_and_positive_otherwise():
     assert float(other) == pytest.approx(expected, rel=1e-5)
 
 
+def test_distill_is_the_divergence_from_the_teacher_not_to_it():
+    q, d = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.9, 0.0], [0.5, 0.0], [0.4, 0.0]])
+    said = Targets(
+        positive=torch.tensor([0]),
+        mask=torch.ones(1, 3, dtype=torch.bool),
+        group=torch.tensor([[0, 1, 2]]),
+        teacher=torch.tensor([[1.0, 0.9, 0.0]]),
+    )
+    p = [math.exp(v / 0.5) for v in (1.0, 0.9, 0.0)]
+    s = [math.exp(v / 0.2) for v in (0.9, 0.5, 0.4)]
+    expected = sum(
+        a / sum(p) * math.log((a / sum(p)) / (b / sum(s))) for a, b in zip(p, s, strict=True)
+    )
+    found = distill(q, d, said, temperature=0.2, teacher_temperature=0.5)
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
 def test_distill_leaves_out_documents_the_teacher_was_not_asked_about():
     q, d = torch.eye(2), torch.rand(4, 2, generator=torch.Generator().manual_seed(0))
     none = targets(2, 4, teacher=[[0.5, NAN], [0.5, NAN]])

@@ -1,18 +1,23 @@
 """The training loop on a two-layer model."""
 
 import dataclasses
+import json
+import shutil
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from annatto.core.errors import SchemaError, UsageError
 from annatto.core.tables import CANDIDATES, JUDGMENTS
 from annatto.models.embedder import Embedder
 from annatto.testing import tiny_collection, tiny_model
 from annatto.train import loop
+from annatto.train.batches import examples
 from annatto.train.loop import train
 from annatto.train.settings import Settings
+from annatto.train.texts import tokenize
 
 FAST = Settings(steps=6, batch_size=4, negatives=2, lr=5e-3, temperature=0.05, checkpoint_every=2)
 
@@ -123,7 +128,7 @@ def test_gradient_caching_meets_the_same_losses_and_gradients(model):
 def test_minutes_choose_the_number_of_steps_once_and_write_it_down(model, tmp_path):
     settings = dataclasses.replace(FAST, minutes=0.03, checkpoint_every=1000)
     trained = train(taught(), model, settings=settings, work=tmp_path)
-    steps = int((tmp_path / "steps.json").read_text())
+    steps = json.loads((tmp_path / "steps.json").read_text())["steps"]
     assert len(trained.card["notes"]["log"]) == steps == trained.card["settings"]["steps"]
     assert trained.card["notes"]["log"][-1]["lr"] < trained.card["notes"]["log"][-2]["lr"]
 
@@ -166,3 +171,105 @@ def test_a_trained_model_keeps_its_vectors_when_saved_and_loaded(model, tmp_path
         < 1e-6
     )
     assert loaded.prompts["query"].instruction == "Find it."
+
+
+def test_the_number_of_steps_is_kept_for_the_same_run_and_no_other(model, tmp_path):
+    settings = dataclasses.replace(FAST, minutes=0.02, checkpoint_every=1000)
+    for change in ({}, {"seed": 5}):
+        train(taught(), model, settings=settings, work=tmp_path)
+        said = json.loads((tmp_path / "steps.json").read_text())
+        (tmp_path / "steps.json").write_text(json.dumps({**said, "steps": 2}))
+        for place in tmp_path.glob("checkpoint-*"):
+            shutil.rmtree(place)
+        again = train(taught(), model, settings=settings, work=tmp_path)
+        assert len(again.card["notes"]["log"]) == 2
+        for place in tmp_path.glob("checkpoint-*"):
+            shutil.rmtree(place)
+        settings = dataclasses.replace(settings, **change)
+
+
+def test_a_checkpoint_of_another_collection_is_refused(model, tmp_path):
+    train(taught(), model, settings=FAST, work=tmp_path)
+    other = tiny_collection()
+    with pytest.raises(UsageError, match="belongs to another model, collection or settings"):
+        train(other, model, settings=FAST, work=tmp_path)
+
+
+def test_training_goes_on_from_the_weights_it_is_given_not_from_their_source(model):
+    once = train(taught(), model, settings=FAST)
+    twice = train(taught(), once, settings=FAST)
+    assert not same(weights(once), weights(twice))
+    assert twice.card["inputs"]["weights_id"] == once.weights_id
+    assert same(weights(once), weights(once.reload("float32")))
+
+
+def test_dropout_depends_on_the_step_alone_so_a_resumed_run_draws_the_same(tmp_path, monkeypatch):
+    folder = tiny_model(tmp_path / "bert", kind="encoder")
+    model = Embedder.load(folder, max_tokens=48)
+    settings = dataclasses.replace(FAST, lora_rank=0, steps=4)
+    whole = train(taught(), model, settings=settings, work=tmp_path / "whole")
+    update = loop._update
+
+    def stop_at_three(step, optimizer, batch, number):
+        if number == 2:
+            raise KeyboardInterrupt
+        return update(step, optimizer, batch, number)
+
+    monkeypatch.setattr(loop, "_update", stop_at_three)
+    with pytest.raises(KeyboardInterrupt):
+        train(taught(), model, settings=settings, work=tmp_path / "work")
+    monkeypatch.setattr(loop, "_update", update)
+    torch.manual_seed(99)
+    resumed = train(taught(), model, settings=settings, work=tmp_path / "work")
+    assert same(weights(whole), weights(resumed))
+
+
+def test_the_teacher_its_weight_and_lora_alpha_change_what_is_learnt(model):
+    base = dataclasses.replace(FAST, steps=2, teacher="teacher:test")
+    plain = train(taught(), model, settings=base)
+    for change in ({"teacher_weight": 0.0}, {"teacher": ""}, {"lora_alpha": 64}):
+        other = train(taught(), model, settings=dataclasses.replace(base, **change))
+        assert not same(weights(plain), weights(other)), change
+    none, hard = (
+        train(taught(), model, settings=dataclasses.replace(base, **change))
+        for change in ({"teacher_weight": 0.0}, {"teacher": ""})
+    )
+    assert same(weights(none), weights(hard))
+
+
+def test_gradients_longer_than_one_are_clipped(model, monkeypatch):
+    norms = []
+    step = torch.optim.AdamW.step
+
+    def measured(self, *args, **kwargs):
+        found = [
+            p.grad.norm() for g in self.param_groups for p in g["params"] if p.grad is not None
+        ]
+        norms.append(float(torch.stack(found).norm()))
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", measured)
+    trained = train(taught(), model, settings=dataclasses.replace(FAST, lora_rank=0))
+    assert max(row["gradient"] for row in trained.card["notes"]["log"]) > 1.1
+    assert max(norms) < 1.001
+
+
+def test_training_reads_queries_and_documents_as_encoding_does(model):
+    collection = taught()
+    found = examples(collection)
+    texts = tokenize(collection, model, found)
+    asked = found.queries["text"].to_pylist()
+    shown = model.tokenize(asked, prompt="query").ids
+    assert texts.of(np.arange(len(asked)), np.array([], np.int64)) == shown
+    documents = next(collection.document_texts(texts.rows))
+    assert texts.of(np.array([], np.int64), texts.rows) == model.tokenize(documents).ids
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("lr", float("nan")), ("minutes", -1.0), ("warmup", 1.5), ("teacher_weight", -1.0),
+     ("lora_alpha", 0), ("temperature", 0.0), ("seed", -1)],
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_named(setting, value):
+    with pytest.raises(UsageError, match=setting):
+        dataclasses.replace(FAST, **{setting: value})
