@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from annatto import __version__
 from annatto.app import cli_data, cli_model, cli_recipe, cli_search
-from annatto.app.console import listen, say
+from annatto.app.console import listen, say, say_totals
 from annatto.core.errors import AnnattoError
 
 STOPPED = "stopped; nothing half-written was left, and the same command can be given again."
@@ -40,6 +40,8 @@ class Commands(TyperGroup):
         except KeyboardInterrupt as error:
             say(f"annatto: {STOPPED}")
             raise typer.Exit(130) from error
+        finally:
+            say_totals()
 
 
 app = typer.Typer(

@@ -42,9 +42,9 @@ def load(
 
     Example: annatto load docs -o pairs
     """
-    from annatto.app.sources import load_to, pairs, sizes, sizes_text
+    from annatto.app.sources import load_to, mapping, sizes, sizes_text
 
-    columns = dict(pairs(column or [], "--column OURS=THEIRS"))
+    columns = mapping(column or [], "--column OURS=THEIRS")
     loaded = load_to(
         source,
         output,

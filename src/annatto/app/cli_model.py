@@ -98,9 +98,9 @@ def evaluate(
     Example: annatto evaluate pairs -m before=minilm -m after=trained --compare after=before -o eval
     """
     from annatto.app.measuring import evaluate_to, grid, records
-    from annatto.app.sources import pairs
+    from annatto.app.sources import mapping, pairs
 
-    systems = dict(pairs(model or [], "--model NAME=PLACE"))
+    systems = mapping(model or [], "--model NAME=PLACE")
     how = {"split": split, "untouched": untouched or [], "bm25": bm25, "seed": seed}
     how["origins"] = origins.split(",")
     compared = pairs(compare or [], "--compare AFTER=BEFORE")

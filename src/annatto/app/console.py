@@ -12,6 +12,8 @@ from typing import Any
 
 import typer
 
+from annatto.core.progress import CUT
+
 QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -23,25 +25,45 @@ that do not burn a processor while they wait (beside a busy neighbour that was 3
 
 
 class FirstOnly(logging.Filter):
-    """Lets a warning pass once for each first argument: of one model, the first is enough.
+    """Lets a warning pass once for each first argument, and adds up what it keeps back.
 
-    Two warnings are the same when their unformatted message and its first argument are; counts that
-    follow may differ. Other levels always pass.
+    Two warnings are the same when their unformatted message and its first argument are. Other
+    levels always pass.
+
+    Attributes:
+        cut: per model, messages about texts that were cut, and the sums of their numbers.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._seen: set[tuple[str, str]] = set()
+        self.cut: dict[str, tuple[int, int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """False for a warning that was shown."""
         if record.levelno != logging.WARNING:
             return True
-        first = record.args[0] if isinstance(record.args, tuple) and record.args else ""
-        key = (str(record.msg), str(first))
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        if record.msg == CUT:
+            name, cut, texts, _ = arguments
+            told = self.cut.get(str(name), (0, 0, 0))
+            self.cut[str(name)] = (told[0] + 1, told[1] + int(str(cut)), told[2] + int(str(texts)))
+        key = (str(record.msg), str(arguments[0]) if arguments else "")
         is_new = key not in self._seen
         self._seen.add(key)
         return is_new
+
+
+def say_totals() -> None:
+    """Sum up, on stderr, what texts were cut in batches whose own messages were kept back."""
+    handlers = logging.getLogger("annatto").handlers
+    filters = [one for handler in handlers for one in handler.filters]
+    for counted in [one for one in filters if isinstance(one, FirstOnly)]:
+        for name, (messages, cut, texts) in counted.cut.items():
+            if messages > 1:
+                told = f"{name}: in all, {cut:,} of {texts:,} readings of a text lost their ends"
+                logging.getLogger(__name__).info(told)
+        counted.cut.clear()
 
 
 def listen(level: int = logging.INFO) -> None:

@@ -39,12 +39,13 @@ def mine_to(
         SchemaError: no training queries, or one without a positive.
         UsageError: `teacher` is no model that was named.
     """
-    from annatto.mine.margin import relative
+    from annatto.mine.margin import relative, require
     from annatto.mine.pool import pool
     from annatto.mine.teach import by_encoder, by_rank
 
     if teacher not in (BY_RANK, *models):
         raise UsageError(f"no model is called '{teacher}'; {nearest(teacher, (BY_RANK, *models))}.")
+    require(rho=rho, k=negatives)
     opened = open_collection(collection)
     encoders = {n: load_model({"weights": place, "name": n}) for n, place in models.items()}
     pooled = pool(opened, list(encoders.values()), depth=depth)

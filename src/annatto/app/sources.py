@@ -125,7 +125,7 @@ def pairs(words: Sequence[str], option: str) -> list[tuple[str, str]]:
     [('text', 'body')]
 
     Raises:
-        UsageError: a word without `=`, or a left side that is given twice.
+        UsageError: a word without `=`.
     """
     found = []
     for word in words:
@@ -134,6 +134,15 @@ def pairs(words: Sequence[str], option: str) -> list[tuple[str, str]]:
             raise UsageError(f"{option} needs two names with = between them; found '{word}'.")
         found.append((left, right))
     return found
+
+
+def mapping(words: Sequence[str], option: str) -> dict[str, str]:
+    """`LEFT=RIGHT` words as a table; a left side that is given twice is a UsageError."""
+    found = pairs(words, option)
+    for left, _ in found:
+        if [name for name, _ in found].count(left) > 1:
+            raise UsageError(f"{option}: '{left}' is given twice; keep one, or rename it.")
+    return dict(found)
 
 
 def named(words: Sequence[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from annatto.app.artefacts import load_model, replaceable
+from annatto.core.atomic import explained
 from annatto.core.store import open_collection
 from annatto.train.settings import Settings
 
@@ -33,7 +34,8 @@ def train_to(
     replaceable(output, "model")
     opened = open_collection(collection)
     work = output.with_name(f"{output.name}.work")
-    work.mkdir(parents=True, exist_ok=True)
+    with explained(work):
+        work.mkdir(parents=True, exist_ok=True)
     train(opened, load_model(start), settings=settings, work=work).save(output)
     shutil.rmtree(work)
     return output

@@ -16,7 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from annatto.core.errors import InputError
+
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 
 
 @contextlib.contextmanager
@@ -57,21 +61,34 @@ def new_file(place: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def explained(place: Path) -> Iterator[None]:
-    """Turn the operating system's write errors into one sentence about `place`."""
+    """Turn write errors of the operating system into one sentence about `place`.
+
+    Raises:
+        InputError: the disk is full, or `place` cannot be written.
+    """
     try:
         yield
+    except SafetensorError as error:  # wraps the system's error in its own
+        if "No space left" not in str(error):
+            raise
+        raise InputError(_full(place)) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = shutil.disk_usage(_existing(place)).free / 2**20
+            raise InputError(_full(place)) from error
+        if error.errno in UNWRITABLE:
             raise InputError(
-                f"the disk is full while writing {place} ({free:.0f} MiB free); nothing there was "
-                "changed: free some space and run the same command again."
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise InputError(
-                f"cannot write {place}: {error.strerror}; choose another place with -o."
+                f"cannot write {place}: {error.strerror}; choose another place (-o; for weights, "
+                "ANNATTO_CACHE)."
             ) from error
         raise
+
+
+def _full(place: Path) -> str:
+    free = shutil.disk_usage(_existing(place)).free / 2**20
+    return (
+        f"the disk is full while writing {place} ({free:.0f} MiB free); nothing there was "
+        "changed: free some space and run the same command again."
+    )
 
 
 def write_json(place: Path, value: Any) -> None:
@@ -84,8 +101,16 @@ def read_json(path: Path) -> Any:
     """Read a JSON file; a damaged one is an InputError that names it."""
     try:
         return json.loads(path.read_text())
-    except (ValueError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise InputError(f"{path} is not readable JSON ({error}); make it again.") from error
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """Read a JSON object; anything else is an InputError that names the file."""
+    card = read_json(path)
+    if not isinstance(card, dict):
+        raise InputError(f"{path} holds no JSON object; make it again.")
+    return card
 
 
 def _replace_folder(new: Path, place: Path) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+CUT = "%s: %d of %d texts are longer than %d tokens; their ends were cut off"
+"""What encoders log for each batch of texts; whoever shows the messages adds the numbers up."""
 
 
 def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:

@@ -10,12 +10,10 @@ copied, re-chunked or written by another version of Parquet.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +22,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from annatto.core.atomic import new_folder, read_json
+from annatto.core.atomic import new_folder, read_card
 from annatto.core.errors import InputError
-from annatto.core.tables import CANDIDATES, DECISIONS, JUDGMENTS, QUERIES, check
+from annatto.core.tables import CANDIDATES, DECISIONS, JUDGMENTS, QUERIES, check, reading
 from annatto.core.types import BATCH_ROWS, Collection
 
 CARD = "card.json"
@@ -76,7 +74,7 @@ def open_collection(folder: Path) -> Collection:
         raise InputError(
             f"{folder} is not a collection (it has no {CARD}); make one with `annatto load`."
         )
-    card = read_json(folder / CARD)
+    card = read_card(folder / CARD)
     if card.get("kind") != "collection":
         raise InputError(
             f"{folder} holds a {card.get('kind', 'thing of unknown kind')}, "
@@ -116,7 +114,7 @@ def corpus_hash(corpus: ds.Dataset) -> str:
     if saved:
         return saved[1]
     hasher = _TableHash(corpus.schema)
-    for batch in corpus.to_batches():
+    for batch in Collection(corpus).documents():
         hasher.add(batch)
     return hasher.hexdigest()
 
@@ -178,7 +176,7 @@ def _saved_corpus(corpus: ds.Dataset) -> tuple[Path, str] | None:
     files = getattr(corpus, "files", [])
     if len(files) != 1 or not (card := Path(files[0]).with_name(CARD)).exists():
         return None
-    hashes = read_json(card).get("tables", {})
+    hashes = read_card(card).get("tables", {})
     return (Path(files[0]), hashes["corpus"]) if "corpus" in hashes else None
 
 
@@ -189,7 +187,7 @@ def _write_corpus(corpus: ds.Dataset, path: Path) -> str:
         return saved[1]
     hasher = _TableHash(corpus.schema)
     with pq.ParquetWriter(path, corpus.schema, compression="zstd") as writer:
-        for batch in corpus.to_batches(batch_size=BATCH_ROWS):
+        for batch in Collection(corpus).documents():
             hasher.add(batch)
             writer.write_batch(batch, row_group_size=BATCH_ROWS)
     return hasher.hexdigest()
@@ -204,24 +202,16 @@ def _link(source: Path, target: Path) -> None:
 
 def _open_corpus(path: Path) -> ds.Dataset:
     _exists(path)
-    with _damaged(path):
+    with reading(str(path)):
         return ds.dataset(path, format="parquet")
 
 
 def _read(path: Path) -> pa.Table:
     _exists(path)
-    with _damaged(path):
+    with reading(str(path)):
         return pq.read_table(path)
 
 
 def _exists(path: Path) -> None:
     if not path.exists():
         raise InputError(f"{path} is missing from the collection; make the collection again.")
-
-
-@contextlib.contextmanager
-def _damaged(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except pa.ArrowInvalid as error:
-        raise InputError(f"{path} is damaged ({error}); make the collection again.") from error

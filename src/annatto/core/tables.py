@@ -6,7 +6,8 @@ A schema is a minimum: further columns are allowed, carried unchanged and saved.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annatto.core.errors import SchemaError
+from annatto.core.errors import InputError, SchemaError
 
 TEXT = pa.large_string()
 
@@ -144,6 +145,19 @@ def check_pointers(table: pa.Table, column: str, ids: pa.Array, target: str, whe
             f"{where}: {lost} of {table.num_rows} judgments name a {column} that is not in "
             f"{target} (first: '{table[column][row].as_py()}'); add it or drop those rows."
         )
+
+
+@contextlib.contextmanager
+def reading(place: str) -> Iterator[None]:
+    """Turn Arrow's complaint about a damaged file into one sentence about `place`."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the system's own, such as a disk that cannot be read
+        raise InputError(
+            f"{place} is damaged ({str(error).splitlines()[0]}); make the collection again."
+        ) from error
 
 
 def concat(tables: Iterable[pa.Table]) -> pa.Table:

@@ -26,7 +26,16 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from annatto.core.errors import UsageError
-from annatto.core.tables import CANDIDATES, DECISIONS, JUDGMENTS, QUERIES, TEXT, check, concat
+from annatto.core.tables import (
+    CANDIDATES,
+    DECISIONS,
+    JUDGMENTS,
+    QUERIES,
+    TEXT,
+    check,
+    concat,
+    reading,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -58,13 +67,20 @@ class Collection:
     @cached_property
     def doc_ids(self) -> pa.Array:
         """All doc_ids in corpus order; row numbers everywhere refer to this order."""
-        return self.corpus.to_table(columns=["doc_id"])["doc_id"].combine_chunks()
+        with reading(self.place):
+            return self.corpus.to_table(columns=["doc_id"])["doc_id"].combine_chunks()
+
+    @property
+    def place(self) -> str:
+        """Where the documents are read from, for messages."""
+        return ", ".join(getattr(self.corpus, "files", [])) or "the corpus"
 
     def documents(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Corpus record batches of at most `BATCH_ROWS` rows, in order."""
-        for batch in self.corpus.to_batches(columns=columns, batch_size=BATCH_ROWS):
-            if batch.num_rows:
-                yield batch
+        with reading(self.place):
+            for batch in self.corpus.to_batches(columns=columns, batch_size=BATCH_ROWS):
+                if batch.num_rows:
+                    yield batch
 
     def document_texts(self, rows: np.ndarray | None = None) -> Iterator[list[str]]:
         """What a model reads of each document (title and text), batch by batch.
@@ -81,7 +97,8 @@ class Collection:
             order, back = np.unique(
                 wanted, return_inverse=True
             )  # ascending: one pass over the file
-            taken = self.corpus.take(pa.array(order), columns=["title", "text"])
+            with reading(self.place):
+                taken = self.corpus.take(pa.array(order), columns=["title", "text"])
             texts = document_text(taken)
             yield [texts[i] for i in back]
 

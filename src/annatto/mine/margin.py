@@ -58,6 +58,14 @@ class _Candidates:
     judged: np.ndarray
 
 
+def require(*, rho: float, k: int) -> None:
+    """Refuse settings that make no sense, before anything is computed."""
+    if not 0 < rho <= 1:
+        raise UsageError(f"{STAGE} needs rho above 0 and at most 1; found {rho}; try 0.95.")
+    if k < 1:
+        raise UsageError(f"{STAGE} needs k of at least 1; found {k}.")
+
+
 def relative(
     collection: Collection,
     *,
@@ -97,10 +105,7 @@ def relative(
         SchemaError: the source or the split is absent, or a positive has no score of `source`.
         UsageError: rho or k out of range.
     """
-    if not 0 < rho <= 1:
-        raise UsageError(f"{STAGE} needs rho above 0 and at most 1; found {rho}; try 0.95.")
-    if k < 1:
-        raise UsageError(f"{STAGE} needs k of at least 1; found {k}.")
+    require(rho=rho, k=k)
     asked = open_split(collection, split, STAGE)
     found = _candidates(collection, asked, source)
     ceilings = _ceilings(asked, found, source, rho)

@@ -19,7 +19,7 @@ import torch
 
 from annatto.core.atomic import new_folder, write_json
 from annatto.core.errors import UsageError, WeightsError, nearest
-from annatto.core.progress import track
+from annatto.core.progress import CUT, track
 from annatto.core.types import Prompt
 from annatto.models import layout, transformer
 from annatto.models.prompts import find, instruct, render, to_json
@@ -150,13 +150,7 @@ class Embedder:
         """
         tokens = self.tokenize(texts, prompt=prompt)
         if tokens.cut.any():
-            logger.warning(
-                "%s: %d of %d texts are longer than %d tokens; their ends were cut off",
-                self.name,
-                tokens.cut.sum(),
-                len(texts),
-                self.max_tokens,
-            )
+            logger.warning(CUT, self.name, tokens.cut.sum(), len(texts), self.max_tokens)
         unique = sorted({tuple(row) for row in tokens.ids}, key=lambda row: (len(row), row))
         found = np.zeros((len(unique), self.dim), np.float32)
         budget = BATCH_TOKENS[self.device.type]

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from annatto.core.atomic import read_json
+from annatto.core.atomic import read_card, read_json
 from annatto.core.errors import WeightsError
 from annatto.core.types import Prompt
 from annatto.models.prompts import from_json, render
 
 OURS = "annatto.json"
+FIELDS = ("name", "pooling", "max_tokens", "prompts", "weights_id")
 POOLING_WORDS = {"last": "lasttoken", "mean": "mean", "first": "cls"}
 POOLING_FLAGS = {
     "pooling_mode_lasttoken": "last",
@@ -61,7 +62,12 @@ def read(folder: Path) -> Reading:
         WeightsError: a sentence-transformers module or pooling that annatto cannot reproduce.
     """
     if (folder / OURS).exists():
-        said = read_json(folder / OURS)
+        said = read_card(folder / OURS)
+        missing = [name for name in FIELDS if name not in said]
+        if missing:
+            raise WeightsError(
+                f"{folder / OURS} does not say {missing[0]}; save or train the model again."
+            )
         return Reading(
             folder,
             said["pooling"],

@@ -23,7 +23,10 @@ def read_config(folder: Path, *, layers: int | None, bidirectional: bool) -> Any
     """The configuration, cut to the first `layers` and without the causal mask when asked to."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise WeightsError(f"{folder}/config.json names no model that can be loaded.") from error
     if layers is not None:
         if not 1 <= layers <= config.num_hidden_layers:
             raise WeightsError(
@@ -64,7 +67,13 @@ def read_tokenizer(folder: Path, *, ends_in_eos: bool) -> Tokenizer:
     """The tokenizer of a model folder."""
     from transformers import AutoTokenizer
 
-    return open_tokenizer(AutoTokenizer.from_pretrained(folder), ends_in_eos=ends_in_eos)
+    try:
+        fast = AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"{folder} has no tokenizer that can be loaded; put the model's tokenizer.json there."
+        ) from error
+    return open_tokenizer(fast, ends_in_eos=ends_in_eos)
 
 
 def identity(folder: Path, config: Any) -> str:

@@ -219,7 +219,9 @@ def _hub(name: str, *, fetch: bool) -> Path:
         folder = snapshot_download(name, allow_patterns=patterns, local_files_only=not fetch)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         remedy = "check the name and the network" if fetch else f"try `annatto weights get {name}`"
-        raise WeightsError(f"the model '{name}' is not on this machine; {remedy}.") from error
+        raise WeightsError(
+            f"there is no folder '{name}', and no hub model of that name on this machine; {remedy}."
+        ) from error
     return Path(folder)
 
 

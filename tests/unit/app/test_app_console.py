@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from annatto.app.console import listen
+from annatto.app.console import listen, say_totals
+from annatto.core.progress import CUT
 
-CUT = "%s: %d of %d texts are longer than %d tokens; their ends were cut off"
 logger = logging.getLogger("annatto.models.made_up")
 
 
@@ -48,3 +48,11 @@ def test_listening_again_begins_anew(told, monkeypatch):
     listen()
     logger.warning("careful")
     assert told() == again.getvalue().splitlines() == ["careful"]
+
+
+def test_texts_cut_in_several_batches_are_added_up(told):
+    for cut, texts in ((1, 8192), (1000, 1000)):
+        logger.warning(CUT, "minilm", cut, texts, 256)
+    logger.warning(CUT, "other", 3, 5, 256)
+    say_totals()
+    assert told()[2:] == ["minilm: in all, 1,001 of 9,192 readings of a text lost their ends"]

@@ -159,3 +159,27 @@ def test_every_query_has_one_prompt_and_its_own_instruction_wins():
     assert groups.pop("query/tiny").tolist() == [0, 2]
     ((prompt, rows),) = groups.items()
     assert (prompt.instruction, rows.tolist()) == ("Do.", [1])
+
+
+def test_documents_damaged_in_the_middle_are_named_when_they_are_read(tmp_path):
+    save(tiny_collection(), tmp_path / "c")
+    path = tmp_path / "c" / "corpus.parquet"
+    content = bytearray(path.read_bytes())
+    content[4 : len(content) // 3] = bytes(len(content) // 3 - 4)
+    path.write_bytes(content)
+    whole = open_collection(tmp_path / "c")
+    with pytest.raises(InputError, match=r"corpus.parquet is damaged .* make the collection again"):
+        list(whole.document_texts())
+
+
+def test_a_card_that_is_no_object_is_named(tmp_path):
+    save(tiny_collection(), tmp_path / "c")
+    (tmp_path / "c" / "card.json").write_text("[]")
+    with pytest.raises(InputError, match=r"card.json holds no JSON object"):
+        open_collection(tmp_path / "c")
+
+
+def test_a_place_below_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match=r"cannot write .*file/c.*choose another place"):
+        save(tiny_collection(), tmp_path / "file" / "c")

@@ -185,3 +185,28 @@ def test_bfloat16_stays_near_float32(tmp_path):
     exact = Embedder.load(folder).encode(TEXTS)
     rough = Embedder.load(folder, dtype="bfloat16").encode(TEXTS)
     assert (exact * rough).sum(1).min() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("annatto.json", "{}", "does not say name"),
+        ("config.json", "{}", "names no model that can be loaded"),
+        ("tokenizer.json", None, "has no tokenizer that can be loaded"),
+    ],
+)
+def test_a_damaged_model_folder_is_one_sentence(tmp_path, file, content, message):
+    Embedder.load(tiny_model(tmp_path / "tiny"), max_tokens=32).save(tmp_path / "saved")
+    path = tmp_path / "saved" / file
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(WeightsError, match=message):
+        Embedder.load(tmp_path / "saved")
+
+
+def test_a_saved_model_has_no_chat_template(tmp_path):
+    folder = tiny_model(tmp_path / "tiny", chat_template=True)
+    assert (folder / "chat_template.jinja").exists()
+    Embedder.load(folder).save(tmp_path / "saved")
+    assert not (tmp_path / "saved" / "chat_template.jinja").exists()
+    said = json.loads((tmp_path / "saved" / "tokenizer_config.json").read_text())
+    assert not said.get("chat_template")
