@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from annatto.core.errors import InputError
+from annatto.core.errors import InputError, a
 from annatto.core.store import collection_hash, open_collection, save
 
 UNHASHED = ("timing.json",)
@@ -108,8 +108,8 @@ def replaceable(folder: Path, kind: str) -> None:
         return
     found = kind_at(folder)
     if found != kind:
-        holds = f"holds a {found}" if found else "holds something else"
+        holds = f"holds {a(found)}" if found else "holds something else"
         raise InputError(
-            f"{folder} exists and {holds}, not a {kind} to replace; choose another place with -o, "
+            f"{folder} exists and {holds}, not {a(kind)} to replace; choose another place with -o, "
             "or remove it."
         )

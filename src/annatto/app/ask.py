@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from annatto.app.artefacts import load_model
+from annatto.core.errors import WeightsError
 
 logger = logging.getLogger(__name__)
 
@@ -32,13 +33,17 @@ def ask(folder: Path, texts: Sequence[str], *, k: int = 5, model: str = "") -> l
 
     Raises:
         InputError: `folder` is no index.
-        WeightsError: its model is not where it was; name it.
+        WeightsError: it names no model, or its model is not where it was; name it.
         IdentityError: `model` is another model.
     """
     from annatto.index.folder import open_index
 
     index = open_index(folder)
     settings = {"weights": model} if model else index.weights
+    if "weights" not in settings:  # built from Python, with another encoder
+        raise WeightsError(
+            f"{folder} does not say which model it was built with; name it: --model."
+        )
     if str(settings["weights"]).startswith("../"):  # a model beside the index, in the same run
         settings["weights"] = str((folder / settings["weights"]).resolve())
     if settings["weights"] == DEFAULT_MODEL:

@@ -23,7 +23,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from annatto.app.fit import fit
 from annatto.app.recipe import Recipe, Reference, Stage
-from annatto.core.errors import UsageError, nearest
+from annatto.core.errors import UsageError, a, nearest
 
 PACKAGES = ("data", "mine", "train", "evaluate", "index")
 PLACES = ("work", "folder", "weights")
@@ -108,7 +108,7 @@ def _bind(stage: Stage, known: Mapping[str, str], before: Call | None, later: li
     missing = [n for n, p in readable.items() if n not in inputs and p.default is p.empty]
     if missing:
         raise UsageError(
-            f'{where} needs inputs = {{{missing[0]} = "…"}}: a {kind_of(hints[missing[0]])}; '
+            f'{where} needs inputs = {{{missing[0]} = "…"}}: {a(str(kind_of(hints[missing[0]])))}; '
             f"{nearest(missing[0], known)}."
         )
     settings, resolved = _settings(stage, function, hints, where)
@@ -193,7 +193,9 @@ def _check_reference(
                 f"{where} names '{name}', which is no stage or model; {nearest(name, known)}."
             )
         if known[name] != kind_of(hint):
-            raise UsageError(f"{where} needs a {kind_of(hint)}; '{name}' is a {known[name]}.")
+            raise UsageError(
+                f"{where} needs {a(str(kind_of(hint)))}; '{name}' is {a(known[name])}."
+            )
 
 
 def _default(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from annatto.core.errors import UsageError, nearest
+from annatto.core.errors import UsageError, a, nearest
 
 
 class _Misfit(Exception):
@@ -118,4 +118,4 @@ def _said(kind: Any) -> str:
         return f"a table of {_said(inner[1])}"
     if isinstance(origin, type) and issubclass(origin, Sequence):
         return f"a list of {_said(inner[0])}"
-    return f"a {getattr(kind, '__name__', kind)}"
+    return a(getattr(kind, "__name__", str(kind)))

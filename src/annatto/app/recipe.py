@@ -66,7 +66,7 @@ def find(name: str) -> Path:
     """The file of a recipe: a path, or the name of one that annatto brings along.
 
     Raises:
-        InputError: there is neither such a file nor such a name.
+        UsageError: there is neither such a file nor such a name.
     """
     path = Path(name)
     if path.is_file():
@@ -74,15 +74,16 @@ def find(name: str) -> Path:
     shipped = {file.stem: file for file in sorted(_folder().glob("*.toml"))}
     if name in shipped:
         return shipped[name]
-    raise InputError(f"there is no recipe file {name}; {nearest(name, shipped)} (brought along).")
+    raise UsageError(f"there is no recipe file {name}; {nearest(name, shipped)} (brought along).")
 
 
 def read(path: Path) -> Recipe:
     """Read a recipe file.
 
     Raises:
-        InputError: it cannot be read, or is not TOML; the line is named.
-        UsageError: a table or key that no recipe has, a name twice, or no stage.
+        InputError: it cannot be read.
+        UsageError: it is not TOML (the line is named), or has a table or key that no recipe has,
+            a name twice, or no stage.
     """
     try:
         content = path.read_text(encoding="utf-8")
@@ -96,7 +97,7 @@ def parse(content: str, *, place: str = "recipe") -> Recipe:
     try:
         tables = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{place} is not valid TOML: {error}.") from error
+        raise UsageError(f"{place} is not valid TOML: {error}.") from error
     _only(tables, ("models", "stage"), place)
     models = _tables(tables.get("models", {}), f"{place}: [models]")
     for name, settings in models.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 from annatto.app.recipe import Reference
 from annatto.app.run import Step
+from annatto.core.errors import a
 
 
 def as_rows(steps: Sequence[Step]) -> list[dict[str, Any]]:
@@ -31,7 +32,7 @@ def as_text(steps: Sequence[Step]) -> str:
     for number, step in enumerate(steps, start=1):
         does = "skip" if step.is_kept else "run"
         lines = [f"[{number}/{len(steps)}] {step.call.stage.name}: {does} ({step.why})"]
-        lines.append(f"    {step.call.stage.use} gives a {step.call.gives}")
+        lines.append(f"    {step.call.stage.use} gives {a(step.call.gives)}")
         inputs = ", ".join(f"{name} = {_named(ref)}" for name, ref in step.call.inputs.items())
         settings = ", ".join(f"{name} = {value}" for name, value in step.call.resolved.items())
         lines += [f"    reads {inputs}"] * bool(inputs) + [f"    with {settings}"] * bool(settings)

@@ -52,6 +52,15 @@ class UsageError(AnnattoError):
     exit_code = 2
 
 
+def a(kind: str) -> str:
+    """A kind of thing with its article.
+
+    >>> a("model"), a("index")
+    ('a model', 'an index')
+    """
+    return f"an {kind}" if kind[:1].lower() in "aeio" else f"a {kind}"
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """A hint naming the most similar of `known`, and all of them when they are few.
 

@@ -23,7 +23,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from annatto.core.atomic import new_folder, read_card
-from annatto.core.errors import InputError
+from annatto.core.errors import InputError, a
 from annatto.core.tables import CANDIDATES, DECISIONS, JUDGMENTS, QUERIES, check, reading
 from annatto.core.types import BATCH_ROWS, Collection
 
@@ -59,6 +59,7 @@ def save(collection: Collection, folder: Path) -> Path:
         rows = {name: getattr(collection, name).num_rows for name in SMALL}
         rows["corpus"] = collection.corpus.count_rows()
         card = {**collection.card, "kind": "collection", "tables": hashes, "rows": rows}
+        card["corpus_bytes"] = (temporary / "corpus.parquet").stat().st_size
         (temporary / CARD).write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
     return folder
 
@@ -77,7 +78,7 @@ def open_collection(folder: Path) -> Collection:
     card = read_card(folder / CARD)
     if card.get("kind") != "collection":
         raise InputError(
-            f"{folder} holds a {card.get('kind', 'thing of unknown kind')}, "
+            f"{folder} holds {a(card.get('kind', 'thing of unknown kind'))}, "
             "but a collection is needed."
         )
     tables = {
@@ -176,8 +177,11 @@ def _saved_corpus(corpus: ds.Dataset) -> tuple[Path, str] | None:
     files = getattr(corpus, "files", [])
     if len(files) != 1 or not (card := Path(files[0]).with_name(CARD)).exists():
         return None
-    hashes = read_card(card).get("tables", {})
-    return (Path(files[0]), hashes["corpus"]) if "corpus" in hashes else None
+    said = read_card(card)
+    recorded, path = said.get("tables", {}).get("corpus"), Path(files[0])
+    if not recorded or said.get("corpus_bytes") != path.stat().st_size:
+        return None  # it was changed by other means since it was saved
+    return path, recorded
 
 
 def _write_corpus(corpus: ds.Dataset, path: Path) -> str:

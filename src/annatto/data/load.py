@@ -56,7 +56,8 @@ def _load(place: Path, columns: Mapping[str, str] | None, scratch: Path | None) 
         if columns is None:
             raise UsageError(
                 f"{place} is a table: say which of its columns is what, such as "
-                "columns={'text': 'body', 'title': 'headline'}."
+                "--column text=body --column title=headline "
+                "(columns={'text': 'body', 'title': 'headline'})."
             )
         return read_table(place, columns=columns, scratch=scratch)
     _refuse_columns(place, columns)
@@ -70,7 +71,9 @@ def _load(place: Path, columns: Mapping[str, str] | None, scratch: Path | None) 
 
 def _refuse_columns(place: Path, columns: Mapping[str, str] | None) -> None:
     if columns is not None:
-        raise UsageError(f"{place} is not a table, so `columns` has no meaning; leave it out.")
+        raise UsageError(
+            f"{place} is not a table, so --column (`columns`) has no meaning; leave it out."
+        )
 
 
 def _load_file(place: Path, scratch: Path | None) -> Collection:
@@ -91,5 +94,5 @@ def _refuse_half_beir(folder: Path) -> None:
     if beir:
         raise InputError(
             f"{folder} holds {len(beir)} folders with a corpus.jsonl (first: {beir[0]}); load "
-            "each by its own path and unite them with data.join."
+            "each by its own path; a recipe can unite them with data.join."
         )

@@ -203,7 +203,8 @@ def _values(
         if column not in row:
             raise SchemaError(
                 f"{place} needs the column '{column}' (for {name}); "
-                f"found {', '.join(map(str, row))}; name another in `columns`."
+                f"found {', '.join(map(str, row))}; name another: "
+                f"--column {name}=THEIRS (`columns`)."
             )
         may_lack = name not in ("text", "query", "grade")
         if may_lack and row[column] is None:
@@ -221,13 +222,17 @@ def _check_columns(columns: Mapping[str, str]) -> None:
     known = [*DOCUMENT, *QUERY]
     for name in columns:
         if name not in known:
-            raise UsageError(f"`columns` cannot say '{name}'; {nearest(name, known)}.")
+            raise UsageError(f"--column (`columns`) cannot say '{name}'; {nearest(name, known)}.")
     if "text" not in columns:
         raise UsageError(
-            f"`columns` must say which column holds the text; found {', '.join(columns) or 'none'}."
+            "--column text=THEIRS (`columns`) must say which column holds the text; "
+            f"found {', '.join(columns) or 'none'}."
         )
     if "query" not in columns and (stray := [name for name in columns if name in QUERY]):
-        raise UsageError(f"`columns` has '{stray[0]}', but no 'query' that it belongs to; add it.")
+        raise UsageError(
+            f"--column (`columns`) has '{stray[0]}', but no 'query' that it belongs to; "
+            "add query=THEIRS."
+        )
 
 
 def _reader(path: Path) -> Callable[[Path], Rows] | None:

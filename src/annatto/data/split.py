@@ -60,7 +60,9 @@ def split(
             f"{STAGE}: dev = {dev} and test = {test} must be at least 0 and below 1 together."
         )
     if not collection.queries.num_rows:
-        raise SchemaError(f"{STAGE} needs queries, but there are none; make some: data.pretrain.")
+        raise SchemaError(
+            f"{STAGE} needs queries, but there are none; make some: annatto load, or data.pretrain."
+        )
     units, near = _units(collection, group)
     ids = collection.queries["query_id"].to_pylist()
     names = _assign(units, ids, {"test": test, "dev": dev}, seed)
@@ -167,8 +169,8 @@ def _refuse_empty(units: np.ndarray, name: str) -> NoReturn:
     sizes = np.unique(units, return_counts=True)[1]
     raise SchemaError(
         f"{STAGE}: {len(units)} queries form {len(sizes)} groups that may not be parted (largest: "
-        f"{sizes.max()} queries), which leaves the split '{name}' empty; add queries, or "
-        "change dev, test or group."
+        f"{sizes.max()} queries), which leaves the split '{name}' empty; add queries "
+        "(or, in a recipe, change dev, test or group of data.split)."
     )
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from annatto.core.atomic import new_folder, read_json, write_json
+from annatto.core.atomic import new_folder, read_card, write_json
 from annatto.core.errors import InputError, UsageError, nearest
 from annatto.core.store import content_hash
 
@@ -98,14 +98,15 @@ class Evaluation:
             InputError: `folder` holds no whole evaluation.
         """
         folder = Path(folder)
-        card = read_json(folder / CARD) if (folder / CARD).exists() else {}
+        card = read_card(folder / CARD) if (folder / CARD).exists() else {}
         if card.get("kind") != "evaluation":
             holds = f"it holds: {card['kind']}" if "kind" in card else f"it has no {CARD}"
             raise InputError(
                 f"{folder} is not an evaluation ({holds}); make one with `annatto evaluate`."
             )
         return cls(
-            **{name: _table(folder / f"{name}.parquet") for name in TABLES}, notes=card["notes"]
+            **{name: _table(folder / f"{name}.parquet") for name in TABLES},
+            notes=card.get("notes", {}),
         )
 
 
@@ -118,7 +119,7 @@ def refuse_other(folder: Path, kind: str) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     card = folder / CARD
-    if folder.is_dir() and card.exists() and read_json(card).get("kind") == kind:
+    if folder.is_dir() and card.exists() and read_card(card).get("kind") == kind:
         return
     raise InputError(
         f"{folder} exists and is not an older {kind}; choose another place with -o, or remove it."

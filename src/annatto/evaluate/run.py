@@ -117,7 +117,8 @@ def _check_names(systems: Mapping[str, Encoder], untouched: Sequence[str], bm25:
         raise UsageError("evaluate needs at least one system; found none; name one, or use BM25.")
     if bm25 and WORDS in systems:
         raise UsageError(
-            f"evaluate adds a system called {WORDS} of its own; rename yours, or say bm25=False."
+            f"evaluate adds a system called {WORDS} of its own; rename yours, or say --no-bm25 "
+            "(bm25=False)."
         )
     for name in untouched:
         if name not in systems:

@@ -46,7 +46,7 @@ def select(collection: Collection, split: str, origins: Sequence[str]) -> Select
     if not queries.num_rows:
         raise UsageError(
             f"{WHERE} needs queries in the split '{split}'; found {_counts(collection.queries)}; "
-            "name another split, or make this one with data.split."
+            "name another split, or make this one (annatto load, or data.split)."
         )
     every = collection.positives()
     every = every.filter(pc.is_in(every["query_id"], value_set=pc.unique(queries["query_id"])))

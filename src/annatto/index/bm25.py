@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bm25s.tokenization import Tokenized, Tokenizer
 
-from annatto.core.atomic import new_folder, read_json, write_json
-from annatto.core.errors import InputError, UsageError
+from annatto.core.atomic import new_folder, read_card, write_json
+from annatto.core.errors import InputError, UsageError, a
 from annatto.core.progress import track
 from annatto.core.types import Collection
 from annatto.index.rows import candidates
@@ -114,10 +114,10 @@ class BM25:
         folder = Path(folder)
         if not (folder / "card.json").exists():
             raise InputError(f"{folder} is not a BM25 index (it has no card.json); make it again.")
-        card = read_json(folder / "card.json")
+        card = read_card(folder / "card.json")
         if card.get("kind") != "bm25":
             raise InputError(
-                f"{folder} holds a {card.get('kind', 'thing of unknown kind')}, not a BM25 index."
+                f"{folder} holds {a(card.get('kind', 'thing of unknown kind'))}, not a BM25 index."
             )
         retriever = cls(k1=card["k1"], b=card["b"], name=card["name"])
         try:

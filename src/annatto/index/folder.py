@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annatto.core.atomic import new_folder, read_json, write_json
+from annatto.core.atomic import new_folder, read_card, write_json
 from annatto.core.errors import IdentityError, InputError
 from annatto.core.progress import track
 from annatto.core.store import corpus_hash
@@ -214,13 +214,14 @@ def open_index(folder: Path) -> OpenIndex:
         raise InputError(
             f"{folder} is not an index (it has no {CARD}); make one with `annatto index`."
         )
-    card = read_json(folder / CARD)
-    if not isinstance(card, dict) or card.get("kind") != "index":
-        kind = card.get("kind", "unknown") if isinstance(card, dict) else "unknown"
+    card = read_card(folder / CARD)
+    if card.get("kind") != "index":
+        kind = card.get("kind", "unknown")
         raise InputError(f"{folder} must be an index; found a folder of kind '{kind}'.")
-    missing = [name for name in ("weights", "identity", "rows") if name not in card]
-    if missing:
-        raise InputError(f"{folder / CARD} is damaged (no '{missing[0]}'); build the index again.")
+    kinds = {"weights": dict, "identity": dict, "rows": int}
+    wrong = [name for name, kind in kinds.items() if not isinstance(card.get(name), kind)]
+    if wrong:
+        raise InputError(f"{folder / CARD} is damaged (no '{wrong[0]}'); build the index again.")
     vectors = FlatIndex.load(folder)
     documents = _documents_file(folder).metadata.num_rows
     if not documents == len(vectors) == card["rows"]:
@@ -234,7 +235,7 @@ def open_index(folder: Path) -> OpenIndex:
 def _check_place(folder: Path) -> None:
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    card = read_json(folder / CARD) if (folder / CARD).exists() else {}
+    card = read_card(folder / CARD) if (folder / CARD).exists() else {}
     if card.get("kind") != "index":
         raise InputError(f"{folder} exists and is not an index; choose another place or remove it.")
 

@@ -63,7 +63,7 @@ def require(*, rho: float, k: int) -> None:
     if not 0 < rho <= 1:
         raise UsageError(f"{STAGE} needs rho above 0 and at most 1; found {rho}; try 0.95.")
     if k < 1:
-        raise UsageError(f"{STAGE} needs k of at least 1; found {k}.")
+        raise UsageError(f"{STAGE} needs k of at least 1; found {k}; raise it (--negatives).")
 
 
 def relative(
@@ -146,7 +146,7 @@ def _ceilings(asked: Split, found: _Candidates, source: str, rho: float) -> np.n
         raise SchemaError(
             f"{STAGE} needs a score of '{source}' for every positive; {lost.size} of "
             f"{len(found.positives)} lack one (first: query '{query_id}', document '{doc_id}'); "
-            "run mine.teach first: it scores them all."
+            "let mine.teach (annatto mine) score them all first."
         )
     known = is_among(found.pairs, found.positives)
     weakest = np.full(asked.queries.num_rows, np.inf)

@@ -114,7 +114,7 @@ def open_split(collection: Collection, name: str, where: str) -> Split:
         raise SchemaError(
             f"{where} needs queries of the split '{name}'; found none among "
             f"{collection.queries.num_rows} ({nearest(name, known)}); "
-            "make the split with data.split or name another."
+            "make the split (annatto load, or data.split) or name another."
         )
     return Split(name, queries, collection.doc_ids)
 
@@ -149,7 +149,7 @@ def source_rows(collection: Collection, split: Split, source: str, where: str) -
         raise SchemaError(
             f"{where} needs candidates of the source '{source}' for the split '{split.name}'; "
             f"found none ({nearest(source, known) if known else 'there are no candidates at all'})"
-            "; run mine.pool or mine.teach first."
+            "; make them first (annatto mine, or mine.pool and mine.teach)."
         )
     return rows
 

@@ -182,7 +182,7 @@ def _taught(
         raise InputError(
             f"{STAGE} needs a number for every pair; '{teacher.name}' gave none for {wrong.size} "
             f"of {len(pairs)} (first: query '{query_id}', document '{doc_id}'); "
-            "check the model, or load it with dtype float32."
+            "check the model, or its dtype if that is not float32."
         )
     source = f"teacher:{teacher.name}"
     added = asked.candidates(pairs, scores, source)

@@ -8,8 +8,9 @@ card.json                                              kind, weights_id, how it 
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,15 @@ from annatto.core.types import Prompt
 from annatto.models.prompts import from_json, render
 
 OURS = "annatto.json"
-FIELDS = ("name", "pooling", "max_tokens", "prompts", "weights_id")
+AGAIN = "save, fetch or train the model again"
 POOLING_WORDS = {"last": "lasttoken", "mean": "mean", "first": "cls"}
 POOLING_FLAGS = {
     "pooling_mode_lasttoken": "last",
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "first",
 }
+ROLES = {"query": ("query",), "document": ("document", "passage", "corpus")}
+"""Prompt names that stand for a role, first to last; after them the default prompt."""
 MODULES = (
     ("0", "", "Transformer"),
     ("1", "1_Pooling", "Pooling"),
@@ -59,26 +62,38 @@ def read(folder: Path) -> Reading:
     """What `folder` says: ours first, then sentence-transformers' files, then nothing.
 
     Raises:
-        WeightsError: a sentence-transformers module or pooling that annatto cannot reproduce.
+        WeightsError: a field is missing, or sentence-transformers' files ask for something that
+            annatto cannot reproduce.
+        InputError: a file is not JSON.
     """
     if (folder / OURS).exists():
-        said = read_card(folder / OURS)
-        missing = [name for name in FIELDS if name not in said]
-        if missing:
-            raise WeightsError(
-                f"{folder / OURS} does not say {missing[0]}; save or train the model again."
+        with _sensible(folder / OURS):
+            said = read_card(folder / OURS)
+            return Reading(
+                folder,
+                said["pooling"],
+                said["max_tokens"],
+                from_json(said["prompts"]),
+                said["name"],
+                said["weights_id"],
             )
-        return Reading(
-            folder,
-            said["pooling"],
-            said["max_tokens"],
-            from_json(said["prompts"]),
-            said["name"],
-            said["weights_id"],
-        )
     if (folder / "modules.json").exists():
-        return _read_modules(folder)
+        with _sensible(folder / "modules.json"):
+            return _read_modules(folder)
     return Reading(folder)
+
+
+@contextlib.contextmanager
+def _sensible(path: Path) -> Iterator[None]:
+    """Turn what a field that is missing or of another kind leads to into one sentence."""
+    try:
+        yield
+    except KeyError as error:
+        raise WeightsError(f"{path} does not say {error.args[0]}; {AGAIN}.") from error
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise WeightsError(
+            f"{path}, or a file it names, makes no sense ({error}); {AGAIN}."
+        ) from error
 
 
 def write_modules(
@@ -118,17 +133,40 @@ def _read_modules(folder: Path) -> Reading:
             "Normalize: give the transformer's own folder instead."
         )
     transformer = folder / modules[0]["path"]
-    limit = _optional(transformer / "sentence_bert_config.json").get("max_seq_length")
-    texts = _optional(folder / "config_sentence_transformers.json").get("prompts") or {}
+    texts = _optional(transformer / "sentence_bert_config.json")
+    if texts.get("do_lower_case"):
+        raise WeightsError(
+            f"{folder} lowers the case of its texts (do_lower_case), which annatto does not; "
+            "give another model."
+        )
+    return Reading(
+        transformer,
+        _pooling(folder / modules[1]["path"]),
+        texts.get("max_seq_length"),
+        _prompts(_optional(folder / "config_sentence_transformers.json")),
+    )
+
+
+def _prompts(said: Mapping[str, Any]) -> dict[str, Prompt]:
+    """The stored prompts; those of both roles are found as sentence-transformers says it does."""
     prompts = {
         name: Prompt("{instruction}{text}", text) if text else Prompt.plain()
-        for name, text in texts.items()
+        for name, text in (said.get("prompts") or {}).items()
     }
-    return Reading(transformer, _pooling(folder / modules[1]["path"]), limit, prompts)
+    for role, names in ROLES.items():
+        found = [n for n in (*names, said.get("default_prompt_name")) if n in prompts]
+        if found:
+            prompts[role] = prompts[found[0]]
+    return prompts
 
 
 def _pooling(folder: Path) -> str:
-    said: dict[str, Any] = read_json(folder / "config.json")
+    said = read_card(folder / "config.json")
+    if said.get("include_prompt") is False:
+        raise WeightsError(
+            f"{folder}/config.json leaves the prompt out of the pooling (include_prompt), which "
+            "annatto does not; give another model."
+        )
     on = [how for flag, how in POOLING_FLAGS.items() if said.get(flag)]
     on += [how for how, word in POOLING_WORDS.items() if said.get("pooling_mode") == word]
     if len(on) != 1:
@@ -140,4 +178,4 @@ def _pooling(folder: Path) -> str:
 
 
 def _optional(path: Path) -> dict[str, Any]:
-    return dict(read_json(path)) if path.exists() else {}
+    return read_card(path) if path.exists() else {}

@@ -6,7 +6,8 @@ from typer.testing import CliRunner
 
 from annatto.app.cli import app
 from annatto.core.store import open_collection, save
-from annatto.testing import tiny_collection
+from annatto.index.folder import build
+from annatto.testing import tiny_collection, tiny_encoder
 from annatto.train.batches import examples
 
 RECIPE = '[[stage]]\nname = "begin"\nuse = "data.fake.begin"\nseed = 2\n'
@@ -220,3 +221,52 @@ def test_train_evaluate_index_and_search_by_the_readmes_commands(call, tmp_path,
     (tmp_path / "trained").rename(tmp_path / "moved")
     assert call("search", "index", "rare3").exit_code == 1
     assert call("search", "index", "rare3", "--model", "moved").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "pairs", "-m", "a=tiny", "-m", "a=minilm"], "--model NAME=PLACE: 'a' is"),
+        (["load", "x.csv", "--column", "text=a", "--column", "text=q"], "--column OURS=THEIRS: 't"),
+    ],
+)
+def test_a_name_given_twice_is_refused(call, words, message):
+    done = call(*words, "-o", "out")
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert "given twice" in done.stderr
+
+
+def test_mine_refuses_a_senseless_rho_before_anything_is_read(call):
+    done = call("mine", "nowhere", "--rho", "2", "-o", "mined")
+    assert done.exit_code == 2
+    assert "needs rho above 0 and at most 1; found 2.0" in done.stderr
+
+
+def test_a_place_below_a_file_is_one_sentence(call, tmp_path):
+    save(tiny_collection(), tmp_path / "pairs")
+    (tmp_path / "file").write_text("x")
+    done = call("train", "pairs", "-m", "tiny", "-o", "file/model")
+    assert done.exit_code == 1
+    assert "annatto: cannot write file/model.work: " in done.stderr
+    assert "choose another place with -o" in done.stderr
+
+
+@pytest.mark.parametrize("recipe", ["nowhere", "broken.toml"])
+def test_a_recipe_that_is_missing_or_no_toml_has_exit_code_2(call, tmp_path, recipe):
+    (tmp_path / "broken.toml").write_text("[[stage]")
+    assert call("run", recipe).exit_code == 2
+
+
+def test_an_index_that_names_no_model_asks_for_one(call, tmp_path):
+    build(tiny_collection(), tiny_encoder(), tmp_path / "index", weights={})
+    done = call("search", "index", "rare3")
+    assert done.exit_code == 1
+    assert "index does not say which model it was built with; name it: --model" in done.stderr
+
+
+def test_columns_are_asked_for_by_their_option(call, tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    assert "--column text=body --column title=headline" in call("load", "t.csv", "-o", "x").stderr
+    done = call("load", "t.csv", "-o", "x", "--column", "text=c")
+    assert "--column text=THEIRS" in done.stderr

@@ -26,7 +26,7 @@ def test_a_recipe_keeps_stages_in_order_with_inputs_and_settings_apart():
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("[[stage]\n", InputError, "recipe is not valid TOML.*line 1"),
+        ("[[stage]\n", UsageError, "recipe is not valid TOML.*line 1"),
         ("", UsageError, r"has no stage; begin one with \[\[stage\]\]"),
         ("[model.x]\n" + STAGE, UsageError, "unknown table 'model'; did you mean models"),
         ("[[stage]]\nuse = 'x'\n", UsageError, "stage 1 needs name"),
@@ -56,7 +56,7 @@ def test_a_file_goes_before_a_name(tmp_path, monkeypatch):
 
 
 def test_an_unknown_recipe_names_those_there_are():
-    with pytest.raises(InputError, match="no recipe file tyo; did you mean toy"):
+    with pytest.raises(UsageError, match="no recipe file tyo; did you mean toy"):
         find("tyo")
 
 

@@ -3,11 +3,14 @@
 import dataclasses
 import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
+from safetensors import SafetensorError
 
 from annatto.core.atomic import new_file, new_folder
 from annatto.core.errors import InputError, SchemaError
@@ -183,3 +186,46 @@ def test_a_place_below_a_file_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match=r"cannot write .*file/c.*choose another place"):
         save(tiny_collection(), tmp_path / "file" / "c")
+
+
+def test_documents_cut_off_after_opening_are_named_when_they_are_read(tmp_path):
+    save(tiny_collection(), tmp_path / "c")
+    whole = open_collection(tmp_path / "c")
+    path = tmp_path / "c" / "corpus.parquet"
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(InputError, match=r"corpus.parquet is damaged .* make the collection again"):
+        _ = whole.doc_ids
+
+
+def test_a_corpus_that_was_edited_has_another_hash_than_its_card_says(tmp_path):
+    save(tiny_collection(), tmp_path / "c")
+    before = collection_hash(open_collection(tmp_path / "c"))
+    path = tmp_path / "c" / "corpus.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 50), path)
+    edited = open_collection(tmp_path / "c")
+    assert collection_hash(edited) != before
+    save(edited, tmp_path / "copy")
+    copy = open_collection(tmp_path / "copy")
+    assert copy.card["tables"]["corpus"] == content_hash(pq.read_table(path))
+    assert copy.card["corpus_bytes"] == (tmp_path / "copy" / "corpus.parquet").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (SafetensorError("I/O error: No space left on device (os error 28)"), "the disk is full"),
+        (SafetensorError("I/O error: Read-only file system (os error 30)"), "cannot write .*here"),
+        (OSError(errno.EROFS, "Read-only file system"), "cannot write .*Read-only .*buy a disk"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "place.tmp-1"), "cannot write .*place"),
+    ],
+)
+def test_what_the_system_refuses_to_write_is_one_sentence(error, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = Path("place") if error.args[0] == errno.ENOENT else tmp_path / "here"
+    with pytest.raises(InputError, match=message), new_folder(place, remedy="buy a disk"):
+        raise error
+
+
+def test_a_missing_file_elsewhere_is_not_taken_for_a_place_that_cannot_be_written(tmp_path):
+    with pytest.raises(FileNotFoundError), new_folder(tmp_path / "a" / "place"):
+        (tmp_path / "b" / "absent").read_text()

@@ -47,8 +47,12 @@ def candidates_of(*queries):
     ("name", "options", "message"),
     [
         ("gone", {}, "gone does not exist; name a folder or a file with text."),
-        ("p.csv", {}, "p.csv is a table: say which of its columns is what, such as columns="),
-        ("n.md", {"columns": {"text": "a"}}, "n.md is not a table, so `columns` has no meaning"),
+        ("p.csv", {}, "p.csv is a table: say which of its columns is what, such as --column"),
+        (
+            "n.md",
+            {"columns": {"text": "a"}},
+            "n.md is not a table, so --column (`columns`) has no meaning",
+        ),
         ("x.pdf", {}, "x.pdf is of no kind that can be loaded (.jsonl, .csv"),
         ("half", {}, "half has queries or qrels, but no corpus.jsonl[.gz]; add one."),
         ("outer", {}, "outer holds 1 folders with a corpus.jsonl (first: pets); load each"),

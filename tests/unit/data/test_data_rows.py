@@ -94,9 +94,9 @@ def test_stated_ids_splits_tasks_and_grades_are_used(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"query": "q"}, "`columns` must say which column holds the text; found query."),
-        ({"txt": "a"}, "`columns` cannot say 'txt'; did you mean text?"),
-        ({"text": "a", "split": "n"}, "`columns` has 'split', but no 'query' that it belongs to"),
+        ({"query": "q"}, "must say which column holds the text; found query."),
+        ({"txt": "a"}, "(`columns`) cannot say 'txt'; did you mean text?"),
+        ({"text": "a", "split": "n"}, "(`columns`) has 'split', but no 'query' that it belongs to"),
         (
             {"query": "question", "text": "a"},
             "p.jsonl, line 1 needs the column 'question' (for query); found q, a, n; name another",

@@ -82,7 +82,11 @@ def test_too_few_groups_can_all_be_for_training(make_collection):
 @pytest.mark.parametrize(
     ("n", "options", "message"),
     [
-        (0, {}, "data.split needs queries, but there are none; make some: data.pretrain."),
+        (
+            0,
+            {},
+            "data.split needs queries, but there are none; make some: annatto load",
+        ),
         (
             2,
             {},

@@ -211,8 +211,34 @@ def test_a_damaged_card_and_parts_of_different_length_are_named(folder):
     with pytest.raises(InputError, match="no 'weights'"):
         open_index(folder)
     (folder / "card.json").write_text("[]")
-    with pytest.raises(InputError, match="kind 'unknown'"):
+    with pytest.raises(InputError, match="holds no JSON object"):
         open_index(folder)
     (folder / "card.json").write_text("{")
     with pytest.raises(InputError, match="is not readable JSON"):
+        open_index(folder)
+
+
+class Asking(TinyEncoder):
+    """A tiny encoder whose queries are read after the word of their prompt."""
+
+    def encode(self, texts, *, prompt="document"):
+        asked = [f"rare7 rare7 {text}" if prompt == "query" else text for text in texts]
+        return super().encode(asked, prompt=prompt)
+
+
+def test_a_search_shows_its_texts_with_the_query_prompt(tmp_path):
+    build(tiny_collection(), Asking(), tmp_path / "index", weights=WEIGHTS)
+    index = open_index(tmp_path / "index")
+    assert index.search(Asking(), ["rare3"], k=1)["doc_id"].to_pylist() == ["d07"]
+    plain = index.search(Asking(), ["rare3"], k=1, prompt="document")
+    assert plain["doc_id"].to_pylist() == ["d03"]
+
+
+@pytest.mark.parametrize("damage", [{"weights": None}, {"identity": 3}])
+def test_a_card_without_what_a_search_needs_is_one_sentence(folder, damage):
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, **damage}))
+    with pytest.raises(
+        InputError, match=f"is damaged .no '{next(iter(damage))}'.; build the index"
+    ):
         open_index(folder)

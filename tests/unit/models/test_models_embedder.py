@@ -190,7 +190,7 @@ def test_bfloat16_stays_near_float32(tmp_path):
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        ("annatto.json", "{}", "does not say name"),
+        ("annatto.json", "{}", "does not say pooling"),
         ("config.json", "{}", "names no model that can be loaded"),
         ("tokenizer.json", None, "has no tokenizer that can be loaded"),
     ],
@@ -210,3 +210,13 @@ def test_a_saved_model_has_no_chat_template(tmp_path):
     assert not (tmp_path / "saved" / "chat_template.jinja").exists()
     said = json.loads((tmp_path / "saved" / "tokenizer_config.json").read_text())
     assert not said.get("chat_template")
+
+
+def test_a_default_prompt_of_sentence_transformers_is_the_document_prompt(tmp_path):
+    Embedder.load(tiny_model(tmp_path / "tiny"), max_tokens=32).save(tmp_path / "saved")
+    (tmp_path / "saved" / "annatto.json").unlink()
+    said = {"prompts": {"passage": "passage: "}, "default_prompt_name": "passage"}
+    (tmp_path / "saved" / "config_sentence_transformers.json").write_text(json.dumps(said))
+    model = Embedder.load(tmp_path / "saved")
+    plain = Prompt.plain()
+    assert np.array_equal(model.encode(["text"]), model.encode(["passage: text"], prompt=plain))

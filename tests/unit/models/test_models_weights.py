@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from annatto.core.errors import WeightsError
+from annatto.core.errors import InputError, WeightsError
 from annatto.models import weights
 from annatto.models.embedder import Embedder
 from annatto.testing import tiny_model
@@ -87,3 +87,20 @@ def test_a_hash_is_remembered_until_the_file_changes(tmp_path, empty_cache):
     assert weights.file_hash(path) == hashlib.sha256(b"one").hexdigest()
     path.write_bytes(b"three")
     assert weights.file_hash(path) == hashlib.sha256(b"three").hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("runs/traind", "try `annatto weights get"), ("./a/b", "check the path")]
+)
+def test_a_mistyped_folder_is_said_to_be_missing(name, remedy, empty_cache, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(WeightsError, match=f"there is no folder '{name}', .*; {remedy}"):
+        weights.resolve(name)
+
+
+def test_a_cache_that_cannot_be_written_names_its_variable(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("ANNATTO_CACHE", str(tmp_path / "file" / "cache"))
+    for write in (lambda: weights.resolve("tiny"), lambda: weights.file_hash(tmp_path / "file")):
+        with pytest.raises(InputError, match=r"cannot write .*; set ANNATTO_CACHE to a folder"):
+            write()
