@@ -8,6 +8,7 @@ Differs: mean and first-token pooling, encoders, and bidirectional attention are
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from annatto.core.atomic import new_folder, write_json
 from annatto.core.errors import UsageError, WeightsError, nearest
 from annatto.core.progress import CUT, track
 from annatto.core.types import Prompt
-from annatto.models import layout, transformer
+from annatto.models import layout, prefix, transformer
 from annatto.models.prompts import find, instruct, render, to_json
 from annatto.models.tokens import Tokenizer, Tokens
 from annatto.models.weights import resolve
@@ -152,15 +153,54 @@ class Embedder:
         if tokens.cut.any():
             logger.warning(CUT, self.name, tokens.cut.sum(), len(texts), self.max_tokens)
         unique = sorted({tuple(row) for row in tokens.ids}, key=lambda row: (len(row), row))
+        shared = self.shareable(tokens)
+        lengths = [len(row) - shared for row in unique]
         found = np.zeros((len(unique), self.dim), np.float32)
-        budget = BATCH_TOKENS[self.device.type]
-        plan = list(transformer.plan_batches([len(row) for row in unique], budget))
+        plan = list(transformer.plan_batches(lengths, BATCH_TOKENS[self.device.type]))
         self.model.eval()
-        with torch.inference_mode():
+        with torch.no_grad():
+            memory = prefix.recall(self.model, unique[0][:shared]) if shared else None
             for start, stop in track(plan, f"{self.name}: encoding"):
-                found[start:stop] = self.forward(*self.pad(unique[start:stop])).cpu().numpy()
+                vectors = self.vectors(unique[start:stop], shared=shared, memory=memory)
+                found[start:stop] = vectors.cpu().numpy()
         row_of = {ids: row for row, ids in enumerate(unique)}
         return found[np.array([row_of[tuple(ids)] for ids in tokens.ids], np.int64)]
+
+    def shareable(self, tokens: Tokens) -> int:
+        """How many leading tokens of these texts are computed once for all; 0 where it cannot be.
+
+        Says so once per model where a long beginning has to be computed for each text.
+        """
+        if tokens.shared < prefix.SHORTEST:
+            return 0
+        reason = prefix.obstacle(self.model)
+        longest = max(len(row) for row in tokens.ids)
+        if not reason and not prefix.fits_window(self.model, longest):
+            reason = "it sees less than the longest text at once"
+        if reason:
+            _say_unshared(self.name, tokens.shared, reason)
+        return 0 if reason else tokens.shared
+
+    def vectors(
+        self,
+        ids: Sequence[Sequence[int]],
+        *,
+        shared: int = 0,
+        memory: prefix.Memory | None = None,
+    ) -> torch.Tensor:
+        """Unit vectors (b, dim) float32 of token ids, with gradient.
+
+        Args:
+            ids: one list per text.
+            shared: leading ids that all texts have in common, computed once; see `shareable`.
+            memory: what those leave behind, if it is there already.
+        """
+        if not shared:
+            return self.forward(*self.pad(ids))
+        own = [row[shared:] for row in ids]
+        return prefix.forward(
+            self.model, ids[0][:shared], own, pooling=self.pooling, memory=memory
+        )
 
     def tokenize(self, texts: Sequence[str], *, prompt: str | Prompt = "document") -> Tokens:
         """Token ids exactly as the model sees them."""
@@ -246,6 +286,16 @@ class Embedder:
             for role in ("document", "query")
             for text, vector in zip(PROBES, self.encode(PROBES, prompt=role), strict=True)
         ]
+
+
+@functools.cache
+def _say_unshared(name: str, tokens: int, reason: str) -> None:
+    logger.warning(
+        "%s: %d tokens in front of every query are computed for each one anew: %s",
+        name,
+        tokens,
+        reason,
+    )
 
 
 def _known(word: str, words: Sequence[str] | Mapping[str, Any], what: str) -> None:

@@ -18,10 +18,13 @@ class Tokens:
     Attributes:
         ids: one list per text, special tokens included, at most the limit long.
         cut: (n,) bool, texts that were longer than the limit.
+        shared: leading ids that all texts have in common with the prompt; at least one id of every
+            text is its own.
     """
 
     ids: list[list[int]]
     cut: np.ndarray
+    shared: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ class Tokenizer:
             [*self.before, *row[:room], *self.after] or [self.fast.pad_token_id]
             for row in found["input_ids"]
         ]
-        return Tokens(ids, np.array([len(row) > room for row in found["input_ids"]]))
+        frame = [*self.before, *self.fast(prefix, add_special_tokens=False)["input_ids"]]
+        shared = min(_common(frame, row) for row in ids) if prefix else 0
+        return Tokens(ids, np.array([len(row) > room for row in found["input_ids"]]), shared)
 
     def _fits(self, prefix: str, room: int) -> None:
         length = len(self.fast(prefix, add_special_tokens=False, verbose=False)["input_ids"])
@@ -109,3 +114,8 @@ def _append(fast: Any, before: tuple[int, ...], after: tuple[int, ...]) -> None:
     fast.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single=" ".join(frame), special_tokens=[(word, i) for i, word in words.items()]
     )
+
+
+def _common(frame: list[int], row: list[int]) -> int:
+    most = min(len(frame), len(row) - 1)
+    return next((i for i in range(most) if frame[i] != row[i]), most)

@@ -1,0 +1,170 @@
+"""Attention of many texts that begin alike: the beginning is computed once and seen by all.
+
+A packed sequence holds the common prefix once and behind it every text's own tokens, one text after
+the other, without padding. Own tokens see the whole prefix and what stands before them in their own
+text: the mask is a tree. Two softmaxes, over the prefix and over the own tokens, are merged by
+their normalisers, so that the prefix's keys meet all own tokens in one matrix product and the
+square mask is never built.
+
+Paper: Juravsky et al., Hydragen: High-Throughput LLM Inference with Shared Prefixes, 2024,
+    arXiv:2402.05099, section 3.1, for generating text.
+Differs: here it is encoding, and has gradients, for the prefix as well.
+
+Array letters: h query heads, g key heads (h is a multiple of g), p prefix tokens, n own tokens of
+all texts together, d dimensions of a head, b texts, t own tokens of the longest text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+Part = tuple[torch.Tensor, torch.Tensor]
+"""What a softmax over some of the keys gives: its mean of values, and log of its normaliser."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Where the tokens of a packed sequence belong.
+
+    Attributes:
+        prefix: p, leading tokens that all texts share.
+        places: (b, t) int64, each text's own tokens counted from 0 behind the prefix; texts shorter
+            than t repeat their last place.
+        back: (n,) int64, where each own token stands in `places` when that is laid flat.
+        first: (b,) int64, the place of each text's first own token.
+        last: (b,) int64, the place of its last token.
+    """
+
+    prefix: int
+    places: torch.Tensor
+    back: torch.Tensor
+    first: torch.Tensor
+    last: torch.Tensor
+
+
+def packing(prefix: int, lengths: Sequence[int], device: torch.device) -> Packing:
+    """The Packing of texts with so many own tokens (each at least 1) behind a common prefix.
+
+    >>> packing(5, [2, 1], torch.device("cpu")).places.tolist()
+    [[0, 1], [2, 2]]
+    """
+    count = torch.tensor(lengths, device=device)
+    last = count.cumsum(0) - 1
+    first = last - count + 1
+    steps = torch.arange(max(lengths), device=device)
+    places = first.unsqueeze(1) + steps
+    is_own = steps < count.unsqueeze(1)
+    back = torch.nonzero(is_own.flatten()).flatten()
+    return Packing(prefix, torch.minimum(places, last.unsqueeze(1)), back, first, last)
+
+
+def attend(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    packed: Packing,
+    *,
+    scale: float,
+    dropout: float = 0.0,
+    prefix: tuple[torch.Tensor, torch.Tensor] | None = None,
+) -> torch.Tensor:
+    """Causal attention within every text, prefix included.
+
+    Args:
+        query: (h, p + n, d), rotated by positions that go on from the prefix in every text.
+        key: (g, p + n, d).
+        value: (g, p + n, d).
+        packed: how the tokens belong together.
+        scale: products are multiplied by it before the softmax.
+        dropout: share of attention weights set to 0; the prefix has one mask for all texts.
+        prefix: keys and values (g, p, d) of a prefix that is computed already; `query`, `key` and
+            `value` are then (…, n, d).
+
+    Returns:
+        (h, p + n, d), or (h, n, d) with `prefix`, in the dtype of `query`.
+    """
+    begin = 0 if prefix else packed.prefix
+    if prefix is None:
+        prefix = key[:, :begin], value[:, :begin]
+    own_query, own_key, own_value = (x[:, begin:] for x in (query, key, value))
+    own = _within_texts(own_query, own_key, own_value, packed, scale, dropout)
+    if packed.prefix:
+        shared = _part(own_query[None], *(x[None] for x in prefix), scale, dropout, is_causal=False)
+        own = _merge((shared[0][0], shared[1][0]), own)
+    found = own[0].to(query.dtype)
+    if not begin:
+        return found
+    first = _part(
+        query[None, :, :begin], *(x[None] for x in prefix), scale, dropout, is_causal=True
+    )
+    return torch.cat([first[0][0].to(query.dtype), found], dim=1)
+
+
+def _within_texts(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    packed: Packing,
+    scale: float,
+    dropout: float,
+) -> Part:
+    """Own tokens among themselves; padding stands behind, where causal attention never looks."""
+    b, t = packed.places.shape
+    padded = [x[:, packed.places.flatten()].unflatten(1, (b, t)).transpose(0, 1) for x in
+              (query, key, value)]  # fmt: skip
+    out, norm = _part(*padded, scale, dropout, is_causal=True)
+    return (
+        out.transpose(0, 1).flatten(1, 2)[:, packed.back],
+        norm.transpose(0, 1).flatten(1, 2)[:, packed.back],
+    )
+
+
+def _merge(one: Part, other: Part) -> Part:
+    """The part over the keys of both."""
+    norm = torch.logaddexp(one[1], other[1])
+    left, right = ((part[1] - norm).exp().unsqueeze(-1) for part in (one, other))
+    return one[0].to(norm.dtype) * left + other[0].to(norm.dtype) * right, norm
+
+
+def _part(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scale: float,
+    dropout: float,
+    *,
+    is_causal: bool,
+) -> Part:
+    """Attention of (b, h, n, d) over (b, g, s, d): (b, h, n, d) and (b, h, n) normalisers."""
+    (b, h, n, d), g = query.shape, key.shape[1]
+    if not torch.is_grad_enabled() and query.device.type == "cpu" and query.dtype != torch.float64:
+        return _fused(query, key, value, scale, is_causal=is_causal)
+    grouped = query.reshape(b, g, h // g * n, d)
+    exact = torch.promote_types(query.dtype, torch.float32)
+    scores = (grouped @ key.mT).unflatten(2, (h // g, n)).to(exact) * scale
+    if is_causal:
+        hidden = torch.ones(n, key.shape[2], dtype=torch.bool, device=key.device).triu(1)
+        scores = scores.masked_fill(hidden, -torch.inf)
+    norm = scores.logsumexp(-1)
+    weights = (scores - norm.unsqueeze(-1)).exp().to(value.dtype)
+    weights = torch.nn.functional.dropout(weights, dropout, training=dropout > 0)
+    out = (weights.flatten(2, 3) @ value).unflatten(2, (h // g, n))
+    return out.flatten(1, 2), norm.flatten(1, 2)
+
+
+def _fused(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float, *, is_causal: bool
+) -> Part:
+    """The same by the processor's own kernel, which never writes the scores to memory."""
+    (b, h, n, d), g = query.shape, key.shape[1]
+    if is_causal:
+        key, value = (x.repeat_interleave(h // g, dim=1) for x in (key, value))
+    else:  # heads of a group become rows, so that keys need no copies
+        query = query.reshape(b, g, h // g * n, d)
+    out, norm = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        query, key, value, 0.0, is_causal, scale=scale
+    )
+    return out.reshape(b, h, n, d), norm.reshape(b, h, n)
