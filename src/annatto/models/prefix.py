@@ -105,6 +105,11 @@ def recall(model: torch.nn.Module, prefix: tuple[int, ...]) -> Memory:
     return found
 
 
+def forget(model: torch.nn.Module) -> None:
+    """Drop what is kept of this model's prefixes."""
+    _memories.pop(model, None)
+
+
 def _remember(model: torch.nn.Module, prefix: tuple[int, ...], stamp: int) -> Memory:
     ids = torch.tensor([prefix], device=next(model.parameters()).device)
     with torch.no_grad():

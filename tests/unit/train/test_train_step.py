@@ -1,0 +1,89 @@
+"""A step's gradients: the same however the texts are cut into chunks, prefix shared or not."""
+
+import dataclasses
+from functools import partial
+
+import pytest
+import torch
+
+from annatto.core.types import INSTRUCT, Prompt, Targets
+from annatto.models.embedder import Embedder
+from annatto.ops.objectives import info_nce
+from annatto.testing import tiny_model
+from annatto.train import lora
+from annatto.train.step import Step
+
+PROMPT = Prompt(INSTRUCT, "Find it.", (("how long", "a mile"), ("how heavy", "a pound")))
+QUERIES = ["how old", "how", "which rivers meet here, and where?", "how old is it"]
+DOCUMENTS = ["a year", "by hand", "at the foot of the old bridge", "nobody knows", "two or three"]
+
+
+@pytest.fixture
+def model(tmp_path):
+    loaded = Embedder.load(tiny_model(tmp_path / "tiny"))
+    adapted = lora.attach(loaded.model, rank=4, alpha=8, seed=0)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    return dataclasses.replace(loaded, model=adapted)
+
+
+def targets():
+    rows = torch.arange(len(QUERIES))
+    mask = torch.ones(len(QUERIES), len(DOCUMENTS), dtype=torch.bool)
+    return Targets(positive=rows, mask=mask, group=rows.unsqueeze(1))
+
+
+def gradients(model, *, chunk_tokens, is_shared):
+    queries = model.tokenize(QUERIES, prompt=PROMPT)
+    if not is_shared:
+        queries = dataclasses.replace(queries, shared=0)
+    step = Step(model, chunk_tokens, is_mixed=False)
+    model.model.zero_grad()
+    loss = step(
+        queries,
+        model.tokenize(DOCUMENTS).ids,
+        targets(),
+        partial(info_nce, temperature=0.05),
+        seed=7,
+    )
+    return loss, {n: p.grad.clone() for n, p in model.model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize("chunk_tokens", [100_000, 300], ids=["plain", "cached"])
+@pytest.mark.parametrize("is_shared", [True, False], ids=["shared", "whole"])
+def test_chunks_and_shared_prefixes_change_no_loss_and_no_gradient(model, chunk_tokens, is_shared):
+    loss, expected = gradients(model, chunk_tokens=100_000, is_shared=False)
+    again, found = gradients(model, chunk_tokens=chunk_tokens, is_shared=is_shared)
+    assert again == pytest.approx(loss, rel=1e-5)
+    assert max(float(gradient.norm()) for gradient in expected.values()) > 1e-3
+    for name, gradient in found.items():
+        assert float((gradient - expected[name]).norm() / expected[name].norm()) < 1e-4
+
+
+def test_a_shared_prefix_is_computed_once_a_chunk(model, monkeypatch):
+    seen, network = [], model.model.get_base_model()
+    run = network.forward
+
+    def count(*args, input_ids, **how):
+        seen.append(input_ids.numel())
+        return run(*args, input_ids=input_ids, **how)
+
+    monkeypatch.setattr(network, "forward", count)
+    gradients(model, chunk_tokens=100_000, is_shared=True)
+    shared = sum(seen)
+    seen.clear()
+    gradients(model, chunk_tokens=100_000, is_shared=False)
+    assert shared < 0.5 * sum(seen)
+
+
+def test_dropout_depends_on_the_seed_and_the_chunk_alone(model):
+    for module in model.model.modules():
+        if hasattr(module, "lora_dropout"):
+            module.lora_dropout["default"] = torch.nn.Dropout(0.5)
+    model.model.train()
+    first, second = (gradients(model, chunk_tokens=300, is_shared=True)[1] for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    model.model.eval()
+    without = gradients(model, chunk_tokens=300, is_shared=True)[1]
+    assert any(not torch.allclose(first[name], without[name], rtol=1e-2) for name in first)
