@@ -37,7 +37,7 @@ BATCH_SIZES = (16, 32, 64, 128)
 def texts_of(place: Path | None, queries: int) -> tuple[list[str], list[str]]:
     """Queries, and documents for demonstrations."""
     collection = load(place) if place else stdlib()
-    shown = sorted(set(collection.queries["text"].to_pylist()))[:: 7][:queries]
+    shown = sorted(set(collection.queries["text"].to_pylist()))[::7][:queries]
     return shown, next(collection.document_texts(np.arange(64)))
 
 

@@ -198,9 +198,7 @@ class Embedder:
         if not shared:
             return self.forward(*self.pad(ids))
         own = [row[shared:] for row in ids]
-        return prefix.forward(
-            self.model, ids[0][:shared], own, pooling=self.pooling, memory=memory
-        )
+        return prefix.forward(self.model, ids[0][:shared], own, pooling=self.pooling, memory=memory)
 
     def tokenize(self, texts: Sequence[str], *, prompt: str | Prompt = "document") -> Tokens:
         """Token ids exactly as the model sees them."""

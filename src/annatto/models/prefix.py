@@ -221,4 +221,6 @@ def _trial(model: torch.nn.Module) -> str:
         model.train(is_training)
     last = torch.cat([states.last_hidden_state[:, -1] for states in wholes])
     far = float((shared - torch.nn.functional.normalize(last.float(), dim=-1)).norm(dim=-1).max())
-    return "" if far <= NEAR.get(last.dtype, NEAR[torch.float32]) else f"a trial differs by {far:.1e}"
+    return (
+        "" if far <= NEAR.get(last.dtype, NEAR[torch.float32]) else f"a trial differs by {far:.1e}"
+    )

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from annatto.core.errors import MissingExtra
+from annatto.train.adapted import quicken
 
 
 def attach(model: torch.nn.Module, *, rank: int, alpha: int, seed: int) -> torch.nn.Module:
@@ -32,6 +33,7 @@ def attach(model: torch.nn.Module, *, rank: int, alpha: int, seed: int) -> torch
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         adapted: Any = get_peft_model(model, config, autocast_adapter_dtype=True)
+    quicken(adapted)
     whole: torch.nn.Module = adapted
     return whole
 

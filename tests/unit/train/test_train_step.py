@@ -78,9 +78,8 @@ def test_a_shared_prefix_is_computed_once_a_chunk(model, monkeypatch):
 
 
 def test_dropout_depends_on_the_seed_and_the_chunk_alone(model):
-    for module in model.model.modules():
-        if hasattr(module, "lora_dropout"):
-            module.lora_dropout["default"] = torch.nn.Dropout(0.5)
+    for layer in model.model.get_base_model().layers:
+        layer.mlp.act_fn = torch.nn.Sequential(layer.mlp.act_fn, torch.nn.Dropout(0.5))
     model.model.train()
     first, second = (gradients(model, chunk_tokens=300, is_shared=True)[1] for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
