@@ -87,20 +87,21 @@ def attend(
         (h, p + n, d), or (h, n, d) with `prefix`, in the dtype of `query`.
     """
     begin = 0 if prefix else packed.prefix
-    if prefix is None:
-        prefix = key[:, :begin], value[:, :begin]
-    own_query, own_key, own_value = (x[:, begin:] for x in (query, key, value))
-    own = _within_texts(own_query, own_key, own_value, packed, scale, dropout)
+    before_key, before_value = prefix or (key[:, :begin], value[:, :begin])
+    before_key, before_value = before_key.unsqueeze(0), before_value.unsqueeze(0)
+    own_query = query[:, begin:]
+    own = _within_texts(own_query, key[:, begin:], value[:, begin:], packed, scale, dropout)
     if packed.prefix:
-        shared = _part(own_query[None], *(x[None] for x in prefix), scale, dropout, is_causal=False)
-        own = _merge((shared[0][0], shared[1][0]), own)
+        out, norm = _part(
+            own_query.unsqueeze(0), before_key, before_value, scale, dropout, is_causal=False
+        )
+        own = _merge((out[0], norm[0]), own)
     found = own[0].to(query.dtype)
     if not begin:
         return found
-    first = _part(
-        query[None, :, :begin], *(x[None] for x in prefix), scale, dropout, is_causal=True
-    )
-    return torch.cat([first[0][0].to(query.dtype), found], dim=1)
+    first = query[:, :begin].unsqueeze(0)
+    out, _ = _part(first, before_key, before_value, scale, dropout, is_causal=True)
+    return torch.cat([out[0].to(query.dtype), found], dim=1)
 
 
 def _within_texts(
@@ -112,10 +113,9 @@ def _within_texts(
     dropout: float,
 ) -> Part:
     """Own tokens among themselves; padding stands behind, where causal attention never looks."""
-    b, t = packed.places.shape
-    padded = [x[:, packed.places.flatten()].unflatten(1, (b, t)).transpose(0, 1) for x in
-              (query, key, value)]  # fmt: skip
-    out, norm = _part(*padded, scale, dropout, is_causal=True)
+    (b, t), places = packed.places.shape, packed.places.flatten()
+    padded = [x[:, places].reshape(len(x), b, t, -1).transpose(0, 1) for x in (query, key, value)]
+    out, norm = _part(padded[0], padded[1], padded[2], scale, dropout, is_causal=True)
     return (
         out.transpose(0, 1).flatten(1, 2)[:, packed.back],
         norm.transpose(0, 1).flatten(1, 2)[:, packed.back],
@@ -144,15 +144,15 @@ def _part(
         return _fused(query, key, value, scale, is_causal=is_causal)
     grouped = query.reshape(b, g, h // g * n, d)
     exact = torch.promote_types(query.dtype, torch.float32)
-    scores = (grouped @ key.mT).unflatten(2, (h // g, n)).to(exact) * scale
+    scores = (grouped @ key.mT).view(b, g, h // g, n, -1).to(exact) * scale
     if is_causal:
         hidden = torch.ones(n, key.shape[2], dtype=torch.bool, device=key.device).triu(1)
         scores = scores.masked_fill(hidden, -torch.inf)
     norm = scores.logsumexp(-1)
     weights = (scores - norm.unsqueeze(-1)).exp().to(value.dtype)
     weights = torch.nn.functional.dropout(weights, dropout, training=dropout > 0)
-    out = (weights.flatten(2, 3) @ value).unflatten(2, (h // g, n))
-    return out.flatten(1, 2), norm.flatten(1, 2)
+    out = weights.flatten(2, 3) @ value
+    return out.reshape(b, h, n, d), norm.reshape(b, h, n)
 
 
 def _fused(

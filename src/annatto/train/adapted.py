@@ -79,7 +79,7 @@ def quicken(model: torch.nn.Module) -> None:
 def _forward(layer: Any, x: torch.Tensor) -> torch.Tensor:
     (name,) = layer.active_adapters
     base = layer.base_layer
-    found: torch.Tensor = Adapted.apply(
+    found: torch.Tensor = Adapted.apply(  # type: ignore[no-untyped-call]
         x,
         base.weight,
         base.bias,

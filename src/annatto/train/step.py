@@ -75,7 +75,7 @@ class Step:
         """
         shared = self.model.shareable(queries)
         count = len(queries.ids)
-        lots = [(list(queries.ids), 0, shared), (list(documents), count, 0)]
+        lots: list[tuple[Ids, int, int]] = [(queries.ids, 0, shared), (documents, count, 0)]
         if not shared:
             lots = [([*queries.ids, *documents], 0, 0)]
         number = 0

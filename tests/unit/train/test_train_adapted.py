@@ -12,7 +12,7 @@ IDS = torch.tensor([[5, 9, 33, 70, 4], [8, 8, 90, 2, 1]])
 
 def network(folder, monkeypatch, *, is_quick, dtype="float32", kind="decoder"):
     if not is_quick:
-        monkeypatch.setattr(lora, "quicken", lambda model: None)
+        monkeypatch.setattr(lora, "quicken", lambda _: None)
     found = lora.attach(Embedder.load(folder, dtype=dtype).model, rank=4, alpha=8, seed=0)
     monkeypatch.undo()
     for i, (name, parameter) in enumerate(found.named_parameters()):
