@@ -24,7 +24,7 @@ from pathlib import Path
 import torch
 
 SHAPE = (2048, 576, 1536)
-"""Rows, inner and outer width of the probe's product: 2048 tokens through SmolLM2's widest layer."""
+"""Rows, inner and outer width of the product: 2048 tokens through SmolLM2's widest layer."""
 REPEATS = 5
 GOOD = 0.8
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
