@@ -1,7 +1,8 @@
-"""Commands that make, measure and fetch models: train, evaluate, weights."""
+"""Commands that make, measure, check and fetch models: train, evaluate, verify, weights."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -112,6 +113,38 @@ def evaluate(
     else:
         table("", *grid(found))
     say(f"the report is {output / 'report' / 'report.md'}")
+
+
+def verify(
+    model: Annotated[str, typer.Argument(help="A model that annatto saved.")],
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|URL",
+            help="Its copy: a folder, or a server with OpenAI's /v1/embeddings; itself if none.",
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="What the copy computes in; as saved if none.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check that a copy of a model gives the vectors saved with it.
+
+    1 - cosine may be 1e-6 in float32 and 1e-3 in bfloat16; exit code 1 when a text is beyond.
+
+    Example: annatto verify trained --against http://localhost:8000
+    """
+    from annatto.models.verify import refuse
+    from annatto.models.verify import verify as check
+
+    checked = check(model, against=against, dtype=dtype)
+    if as_json:
+        result([{**asdict(one), "is_right": one.is_right} for one in checked], "", as_json=True)
+    else:
+        rows = [(one.prompt, one.text[:50].strip(), f"{one.distance:.1e}") for one in checked]
+        table("", ["prompt", "text", "1 - cosine"], rows)
+    refuse(checked, against or model)
 
 
 @weights.command("list")

@@ -131,7 +131,7 @@ class Worker:
 def _job(model: Embedder, place: Path, prompt: str | Prompt) -> Job:
     network: Any = model.model
     network.save_pretrained(place)
-    reader = replace(model, model=torch.nn.Module(), devices=1, card={})
+    reader = replace(model, model=torch.nn.Module(), devices=1, adapter=None, card={})
     return Job(reader, network.config, place, prompt, torch.get_num_threads())
 
 
@@ -159,8 +159,11 @@ def _work(job: Job, number: int, pipe: Connection) -> None:
 def _listen() -> deque[logging.LogRecord]:
     """What annatto logs in this process, to be shown by the one that started it."""
     records: deque[logging.LogRecord] = deque()
-    handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[method-assign] # a handler is one function
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
     own = logging.getLogger("annatto")
-    own.handlers, own.propagate = [handler], False
+    own.handlers, own.propagate = [Keep()], False
     return records

@@ -65,7 +65,8 @@ def run(
     found = np.zeros((len(planned.rows), dim), np.float32)
     for start, stop in track(planned.batches, label):
         found[start:stop] = forward(planned.rows[start:stop])
-    return found[planned.place]
+    vectors: np.ndarray = found[planned.place]
+    return vectors
 
 
 def ahead(items: Iterator[T]) -> Iterator[T]:
