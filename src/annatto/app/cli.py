@@ -63,6 +63,7 @@ for command in (
     cli_data.mine,
     cli_model.train,
     cli_model.evaluate,
+    cli_model.verify,
     cli_search.index,
     cli_search.search,
     cli_recipe.run,

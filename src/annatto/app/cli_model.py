@@ -1,7 +1,8 @@
-"""Commands that make, measure, show and fetch models: train, evaluate, show-prompt, weights."""
+"""Commands about models: train, evaluate, verify, show-prompt, weights."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -141,6 +142,38 @@ def show_prompt(
     shown = show(read(model), text, prompt=prompt, demos=demos)
     result(asdict(shown), shown.input, as_json=as_json)
     say(shown.counts)
+
+
+def verify(
+    model: Annotated[str, typer.Argument(help="A model that annatto saved.")],
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER|URL",
+            help="Its copy: a folder, or a server with OpenAI's /v1/embeddings; itself if none.",
+        ),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="What the copy computes in; as saved if none.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check that a copy of a model gives the vectors saved with it.
+
+    1 - cosine may be 1e-6 in float32 and 1e-3 in bfloat16; exit code 1 when a text is beyond.
+
+    Example: annatto verify trained --against http://localhost:8000
+    """
+    from annatto.models.verify import refuse
+    from annatto.models.verify import verify as check
+
+    checked = check(model, against=against, dtype=dtype)
+    if as_json:
+        result([{**asdict(one), "is_right": one.is_right} for one in checked], "", as_json=True)
+    else:
+        rows = [(one.prompt, one.text[:50].strip(), f"{one.distance:.1e}") for one in checked]
+        table("", ["prompt", "text", "1 - cosine"], rows)
+    refuse(checked, against or model)
 
 
 @weights.command("list")

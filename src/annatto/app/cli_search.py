@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ def index(
     """Make a folder, or a collection, searchable.
 
     Without --model it uses all-MiniLM-L6-v2 (fetched before by: annatto weights get minilm).
+    Stopped or killed, the same command goes on.
 
     Example: annatto index docs --model trained -o docs-index
     """
@@ -34,7 +36,9 @@ def index(
     if not model:
         say(f"no --model was named: using {DEFAULT_NAME}")
     weights = {"weights": _placed(model) if model else DEFAULT_MODEL}
-    build(gather(source), load_model(weights), output, weights=weights)
+    work = output.with_name(f"{output.name}.work")
+    build(gather(source), load_model(weights), output, weights=weights, work=work)
+    shutil.rmtree(work)
     result({"index": str(output)}, str(output), as_json=as_json)
     say(f'now ask it: annatto search {output} "your words"')
 

@@ -187,7 +187,7 @@ def _saved_corpus(corpus: ds.Dataset) -> tuple[Path, str] | None:
 def _write_corpus(corpus: ds.Dataset, path: Path) -> str:
     saved = _saved_corpus(corpus)
     if saved:
-        _link(saved[0], path)
+        link(saved[0], path)
         return saved[1]
     hasher = _TableHash(corpus.schema)
     with pq.ParquetWriter(path, corpus.schema, compression="zstd") as writer:
@@ -197,7 +197,8 @@ def _write_corpus(corpus: ds.Dataset, path: Path) -> str:
     return hasher.hexdigest()
 
 
-def _link(source: Path, target: Path) -> None:
+def link(source: Path, target: Path) -> None:
+    """Make `target` a hard link to the file `source`; a copy where the file system cannot link."""
     try:
         os.link(source, target)
     except OSError:

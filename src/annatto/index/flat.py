@@ -14,6 +14,7 @@ import numpy as np
 from annatto.core.atomic import new_file
 from annatto.core.errors import InputError
 from annatto.core.types import Neighbours
+from annatto.core.vectorfile import checked
 from annatto.ops.topk import BLOCK_ROWS, search_blocks
 
 VECTORS = "vectors.npy"
@@ -45,7 +46,7 @@ class FlatIndex:
         Raises:
             InputError: another dimension, or a vector that holds NaN or infinity.
         """
-        rows = _checked(vectors, self.dim, "the index", first=len(self))
+        rows = checked(vectors, self.dim, "the index", first=len(self))
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="annatto-")  # noqa: SIM115 # closed below
             weakref.finalize(self, self._file.close)
@@ -72,7 +73,7 @@ class FlatIndex:
             InputError: another dimension, or a query that holds NaN or infinity.
             UsageError: k is below 1.
         """
-        queries = _checked(vectors, self.dim, "a search in the index", first=0)
+        queries = checked(vectors, self.dim, "a search in the index", first=0)
         return search_blocks(queries, self._blocks(), k, tie_order=tie_order)
 
     def save(self, folder: Path) -> None:
@@ -115,19 +116,3 @@ class FlatIndex:
         if self._file is not None and self._added:
             self._file.flush()
             yield np.memmap(self._file, np.float32, "r", shape=(self._added, self.dim))
-
-
-def _checked(vectors: np.ndarray, dim: int, who: str, *, first: int) -> np.ndarray:
-    rows = np.ascontiguousarray(vectors, dtype=np.float32)
-    if rows.ndim != 2 or rows.shape[1] != dim:
-        raise InputError(
-            f"{who} needs vectors of {dim} dimensions; found an array of shape {rows.shape}; "
-            "encode with the model that the index was made for."
-        )
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    if len(bad):
-        raise InputError(
-            f"{who} needs finite vectors; {len(bad)} of {len(rows)} hold NaN or infinity "
-            f"(first: row {first + int(bad[0])}); look at the text of that row and at the model."
-        )
-    return rows

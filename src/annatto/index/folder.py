@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,10 +23,10 @@ import pyarrow.parquet as pq
 
 from annatto.core.atomic import new_folder, read_card, write_json
 from annatto.core.errors import IdentityError, InputError
-from annatto.core.progress import track
-from annatto.core.store import corpus_hash
+from annatto.core.store import corpus_hash, link
 from annatto.core.tables import TEXT
-from annatto.core.types import BATCH_ROWS, Collection, Encoder, Prompt, document_text
+from annatto.core.types import Collection, Encoder, Prompt, document_text
+from annatto.core.vectorfile import encode_to
 from annatto.index.flat import VECTORS, FlatIndex
 from annatto.ops.topk import id_order
 
@@ -43,7 +44,12 @@ SHOWN = {
 
 
 def build(
-    collection: Collection, encoder: Encoder, folder: Path, *, weights: Mapping[str, Any]
+    collection: Collection,
+    encoder: Encoder,
+    folder: Path,
+    *,
+    weights: Mapping[str, Any],
+    work: Path | None = None,
 ) -> Path:
     """Encode every document and write a searchable `folder`, replacing an index that was there.
 
@@ -52,9 +58,12 @@ def build(
         encoder: documents are encoded with its prompt `document`.
         folder: where to; whole or not there.
         weights: how the encoder can be loaded again, kept as it is (JSON).
+        work: where vectors are put as they come; a build that was killed goes on from here to the
+            same bytes. Without it nothing is kept.
 
     Raises:
         InputError: there are no documents, `folder` holds something else, or the disk is full.
+        UsageError: `work` holds vectors of another model or other documents.
     """
     folder = Path(folder)
     _check_place(folder)
@@ -62,7 +71,7 @@ def build(
     if not rows:
         raise InputError("an index needs at least one document; found none in the collection.")
     with new_folder(folder) as place:
-        _write(collection, encoder, place, batches=-(-rows // BATCH_ROWS))
+        _write(collection, encoder, place, rows=rows, work=work)
         with (place / VECTORS).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         both = corpus_hash(collection.corpus) + digest
@@ -241,15 +250,24 @@ def _check_place(folder: Path) -> None:
         raise InputError(f"{folder} exists and is not an index; choose another place or remove it.")
 
 
-def _write(collection: Collection, encoder: Encoder, place: Path, *, batches: int) -> None:
-    vectors = FlatIndex(encoder.dim)
-    label = f"encoding documents with {encoder.name}"
+def _write(
+    collection: Collection, encoder: Encoder, place: Path, *, rows: int, work: Path | None
+) -> None:
+    """Documents and vectors in one pass over the corpus."""
     schema = collection.corpus.schema
-    with pq.ParquetWriter(place / DOCUMENTS, schema, compression="zstd") as writer:
-        for batch in track(collection.documents(), label, batches):
-            writer.write_batch(batch, row_group_size=GROUP_ROWS)
-            vectors.add(encoder.encode(document_text(batch), prompt="document"))
-    vectors.save(place)
+    with (
+        tempfile.TemporaryDirectory(prefix="vectors-", dir=place) as scratch,
+        pq.ParquetWriter(place / DOCUMENTS, schema, compression="zstd") as writer,
+    ):
+
+        def texts() -> Iterator[list[str]]:
+            for batch in collection.documents():
+                writer.write_batch(batch, row_group_size=GROUP_ROWS)
+                yield document_text(batch)
+
+        vectors = (work or Path(scratch)) / VECTORS
+        encode_to(vectors, texts(), count=rows, encoder=encoder)
+        link(vectors, place / VECTORS)
 
 
 def _documents_file(folder: Path) -> pq.ParquetFile:

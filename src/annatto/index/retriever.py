@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from annatto.core.encode import encode_queries
+from annatto.core.encode import encode_queries, encode_windows
 from annatto.core.errors import UsageError
 from annatto.core.progress import track
 from annatto.core.tables import concat
@@ -41,8 +42,10 @@ class Dense:
         self._vectors = FlatIndex(self.encoder.dim)
         batches = -(-len(self._doc_ids) // BATCH_ROWS)
         label = f"encoding documents with {self.encoder.name}"
-        for texts in track(collection.document_texts(), label, batches):
-            self._vectors.add(self.encoder.encode(texts, prompt="document"))
+        found = encode_windows(self.encoder, collection.document_texts())
+        with contextlib.closing(found) as windows:
+            for vectors in track(windows, label, batches):
+                self._vectors.add(vectors)
 
     def search(self, queries: pa.Table, k: int) -> pa.Table:
         """CANDIDATES of the k nearest documents per query.

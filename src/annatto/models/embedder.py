@@ -8,9 +8,8 @@ Differs: mean and first-token pooling, encoders, and bidirectional attention are
 from __future__ import annotations
 
 import copy
-import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,11 @@ import torch
 
 from annatto.core.atomic import new_folder, write_json
 from annatto.core.errors import UsageError, WeightsError, nearest
-from annatto.core.progress import CUT, track
+from annatto.core.progress import CUT
 from annatto.core.types import Prompt
-from annatto.models import layout, prefix, transformer
+from annatto.models import layout, prefix, processes, transformer, vectors
+from annatto.models.adapter import Adapter
+from annatto.models.probes import probe
 from annatto.models.prompts import find, instruct, render, suffix, to_json
 from annatto.models.tokens import Tokenizer, Tokens
 from annatto.models.weights import resolve
@@ -32,14 +33,6 @@ logger = logging.getLogger(__name__)
 
 BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
 SHORTEST = 8
-PROBES = (
-    "a",
-    "How do I cut a list into pieces of equal length?",
-    "The glacier has lost a third of its ice since 1980.",
-    "def area(radius):\n    return math.pi * radius**2",
-    "Überraschung: naïve café, 東京, ሰላም, 😀",
-    "word " * 40,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +50,8 @@ class Embedder:
         weights_id: sha256 over configuration and weights.
         source: the folder the weights were read from.
         dtype: `float32` or `bfloat16`.
+        devices: processes that share the windows of `encode_windows`, a GPU each if there is one.
+        adapter: what was trained, if it was merged into the weights; saved beside them.
         card: how it was made; saved with it.
     """
 
@@ -69,6 +64,8 @@ class Embedder:
     weights_id: str
     source: Path
     dtype: str = "float32"
+    devices: int = 1
+    adapter: Adapter | None = None
     card: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
@@ -82,6 +79,8 @@ class Embedder:
         max_tokens: int | None = None,
         instruction: str | None = None,
         bidirectional: bool = False,
+        attn_implementation: str | None = None,
+        devices: int = 1,
     ) -> Embedder:
         """Load a model from a folder, a hub id on this machine, or a weights package.
 
@@ -94,11 +93,17 @@ class Embedder:
             max_tokens: by default what the folder says, else the model's window, at most 8192.
             instruction: what queries ask for; by default the folder's own query prompt.
             bidirectional: let every token of a decoder see the whole text.
+            attn_implementation: `eager`, `sdpa` or `flash_attention_2`; by default what
+                transformers chooses, which is `sdpa` where the architecture has it.
+            devices: see the attribute.
 
         Raises:
             WeightsError: no such weights, or weights that changed since they were saved.
-            UsageError: an unknown pooling or dtype, or a limit under 8 tokens.
+            UsageError: an unknown pooling, dtype or attention, one that cannot run here, a limit
+                under 8 tokens, or no device.
         """
+        if devices < 1:
+            raise UsageError(f"devices must be at least 1; found {devices}.")
         if max_tokens is not None and max_tokens < SHORTEST:
             raise UsageError(f"max_tokens must be at least {SHORTEST}; found {max_tokens}.")
         said = layout.read(resolve(weights))
@@ -110,7 +115,7 @@ class Embedder:
         weights_id = transformer.identity(said.transformer, config)
         if said.weights_id and not layers and not bidirectional and weights_id != said.weights_id:
             raise WeightsError(f"{weights} changed since it was saved; make the model again.")
-        model = transformer.read_model(said.transformer, config, dtype)
+        model = transformer.read_model(said.transformer, config, dtype, attn_implementation)
         pooling = pooling or said.pooling or ("last" if transformer.is_causal(model) else "mean")
         _known(pooling, POOLINGS, "pooling")
         prompts = {"document": Prompt.plain(), "query": Prompt.plain(), **said.prompts}
@@ -126,6 +131,7 @@ class Embedder:
             weights_id=weights_id,
             source=said.transformer,
             dtype=dtype,
+            devices=devices,
         )
 
     @property
@@ -133,6 +139,12 @@ class Embedder:
         """Length of a vector."""
         config: Any = self.model.config
         return int(config.hidden_size)
+
+    @property
+    def attention(self) -> str:
+        """Which implementation of attention runs, in transformers' words."""
+        config: Any = self.model.config
+        return str(config._attn_implementation).removeprefix(prefix.OURS)
 
     @property
     def device(self) -> torch.device:
@@ -149,39 +161,46 @@ class Embedder:
         Returns:
             (n, dim) float32, rows of length 1.
         """
+        return self._run(self._plan(texts, prompt))
+
+    def encode_windows(
+        self, windows: Iterable[Sequence[str]], *, prompt: str | Prompt = "document"
+    ) -> Iterator[np.ndarray]:
+        """`encode` of each window of texts; the next is tokenised while this one runs.
+
+        Args:
+            windows: lists of texts; read one ahead, in another thread.
+            prompt: as for `encode`.
+
+        Yields:
+            (m, dim) float32, rows of length 1: the same bytes as `encode(window)`.
+        """
+        if self.devices > 1:
+            yield from processes.encode_windows(self, windows, prompt=prompt, devices=self.devices)
+            return
+        for planned in vectors.ahead(self._plan(texts, prompt) for texts in windows):
+            yield self._run(planned)
+
+    def _plan(self, texts: Sequence[str], prompt: str | Prompt) -> vectors.Plan:
         tokens = self.tokenize(texts, prompt=prompt)
         if tokens.cut.any():
             logger.warning(CUT, self.name, tokens.cut.sum(), len(texts), self.max_tokens)
-        unique = sorted({tuple(row) for row in tokens.ids}, key=lambda row: (len(row), row))
-        shared = self.shareable(tokens)
-        lengths = [len(row) - shared for row in unique]
-        found = np.zeros((len(unique), self.dim), np.float32)
-        plan = list(transformer.plan_batches(lengths, BATCH_TOKENS[self.device.type]))
+        shared = prefix.shareable(self.model, tokens, self.name)
+        return vectors.plan(tokens.ids, BATCH_TOKENS[self.device.type], shared=shared)
+
+    def _run(self, planned: vectors.Plan) -> np.ndarray:
         self.model.eval()
         with torch.no_grad():
-            memory = prefix.recall(self.model, unique[0][:shared]) if shared else None
-            for start, stop in track(plan, f"{self.name}: encoding"):
-                vectors = self.vectors(unique[start:stop], shared=shared, memory=memory)
-                found[start:stop] = vectors.cpu().numpy()
-        row_of = {ids: row for row, ids in enumerate(unique)}
-        return found[np.array([row_of[tuple(ids)] for ids in tokens.ids], np.int64)]
+            memory = prefix.recall(self.model, planned.prefix) if planned.prefix else None
 
-    def shareable(self, tokens: Tokens) -> int:
-        """How many leading tokens of these texts are computed once for all; 0 where it cannot be.
+            def forward(rows: Sequence[Sequence[int]]) -> np.ndarray:
+                found = self.embed(rows, shared=len(planned.prefix), memory=memory)
+                array: np.ndarray = found.cpu().numpy()
+                return array
 
-        Says so once per model where a long beginning has to be computed for each text.
-        """
-        if tokens.shared < prefix.SHORTEST:
-            return 0
-        reason = prefix.obstacle(self.model)
-        longest = max(len(row) for row in tokens.ids)
-        if not reason and not prefix.fits_window(self.model, longest):
-            reason = "it sees less than the longest text at once"
-        if reason:
-            _say_unshared(self.name, tokens.shared, reason)
-        return 0 if reason else tokens.shared
+            return vectors.run(planned, forward, self.dim, f"{self.name}: encoding")
 
-    def vectors(
+    def embed(
         self,
         ids: Sequence[Sequence[int]],
         *,
@@ -192,7 +211,7 @@ class Embedder:
 
         Args:
             ids: one list per text.
-            shared: leading ids that all texts have in common, computed once; see `shareable`.
+            shared: leading ids that all texts have in common; computed once.
             memory: what those leave behind, if it is there already.
         """
         if not shared:
@@ -222,7 +241,8 @@ class Embedder:
         extra = {}
         if not bool(mask[:, 0].all()) and not transformer.numbers_positions(self.model):
             extra["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
-        hidden = self.model(input_ids=ids, attention_mask=mask, **extra).last_hidden_state
+        seen = None if transformer.sees_no_padding(self.model, mask) else mask
+        hidden = self.model(input_ids=ids, attention_mask=seen, **extra).last_hidden_state
         return pool(hidden, mask, self.pooling)
 
     def variant(
@@ -238,16 +258,22 @@ class Embedder:
         if self.dtype == "float32":
             model = copy.deepcopy(self.model).to(transformer.DTYPES[dtype])
         else:  # rounded weights are those of `source`: what training returns is float32
-            model = transformer.read_model(self.source, self.model.config, dtype)
+            model = transformer.read_model(self.source, self.model.config, dtype, self.attention)
         return replace(self, model=model, dtype=dtype)
 
-    def save(self, folder: Path) -> Path:
-        """Write a self-contained float32 folder; its probes are computed from what was written.
+    def save(self, folder: Path, *, dtype: str = "float32") -> Path:
+        """Write a self-contained folder; its probes are computed from what was written.
+
+        Args:
+            folder: replaced if it is there.
+            dtype: of the weights in it: `float32`, or `bfloat16` for half the size.
 
         Raises:
             InputError: the place cannot be written or the disk is full.
+            UsageError: an unknown dtype.
         """
-        whole: Any = self if self.dtype == "float32" else self.reload("float32")
+        _known(dtype, transformer.DTYPES, "dtype")
+        whole: Any = self if self.dtype == dtype else self.reload(dtype)
         with new_folder(Path(folder)) as place:
             whole.model.save_pretrained(place)
             whole.tokenizer.fast.save_pretrained(place)
@@ -258,11 +284,14 @@ class Embedder:
                 max_tokens=self.max_tokens,
                 prompts=self.prompts,
             )
-            said = self.describe()
+            if self.adapter:
+                self.adapter.write(place / layout.ADAPTER)
+            said = {**self.describe(), "dtype": dtype}
             write_json(place / layout.OURS, said)
-            written = Embedder.load(place)
+            written = Embedder.load(place, dtype=dtype)
             said["weights_id"] = written.weights_id
-            write_json(place / layout.OURS, {**said, "probes": written.probes()})
+            said["attention"] = written.attention
+            write_json(place / layout.OURS, {**said, "probes": probe(written)})
             card = {**self.card, "kind": "model", "weights_id": written.weights_id}
             write_json(place / "card.json", card)
         return Path(folder)
@@ -277,24 +306,6 @@ class Embedder:
             "prompts": to_json(self.prompts),
             "weights_id": None,
         }
-
-    def probes(self) -> list[dict[str, Any]]:
-        """Vectors of a few texts in both roles, by which a server can be checked."""
-        return [
-            {"prompt": role, "text": text, "vector": vector.tolist()}
-            for role in ("document", "query")
-            for text, vector in zip(PROBES, self.encode(PROBES, prompt=role), strict=True)
-        ]
-
-
-@functools.cache
-def _say_unshared(name: str, tokens: int, reason: str) -> None:
-    logger.warning(
-        "%s: %d tokens in front of every query are computed for each one anew: %s",
-        name,
-        tokens,
-        reason,
-    )
 
 
 def _known(word: str, words: Sequence[str] | Mapping[str, Any], what: str) -> None:

@@ -1,8 +1,9 @@
 """A model folder that annatto and sentence-transformers read alike.
 
-config.json, *.safetensors, tokenizer files            the transformer, float32
+config.json, *.safetensors, tokenizer files            the transformer, float32 unless asked
 modules.json, 1_Pooling/, 2_Normalize/, …              what sentence-transformers reads
-annatto.json                                           pooling, prompts, limit, probe vectors
+annatto.json                                           pooling, prompts, limit, dtype, probe vectors
+adapter/                                               the merged adapter, as peft writes it
 card.json                                              kind, weights_id, how it was made
 """
 
@@ -24,6 +25,7 @@ from annatto.models.prompts import from_json, render, suffix
 logger = logging.getLogger(__name__)
 
 OURS = "annatto.json"
+ADAPTER = "adapter"
 AGAIN = "save, fetch or train the model again"
 POOLING_WORDS = {"last": "lasttoken", "mean": "mean", "first": "cls"}
 POOLING_FLAGS = {

@@ -11,6 +11,8 @@ so the vectors are those of whole texts up to rounding: see `ops.tree_attention`
 
 from __future__ import annotations
 
+import functools
+import logging
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +20,11 @@ from typing import Any
 
 import torch
 
+from annatto.models.tokens import Tokens
 from annatto.ops.pooling import pool_packed
 from annatto.ops.tree_attention import Packing, attend, packing
+
+logger = logging.getLogger(__name__)
 
 SHORTEST = 8
 """Shared tokens from which packing pays."""
@@ -50,6 +55,34 @@ _obstacles: weakref.WeakKeyDictionary[torch.nn.Module, str] = weakref.WeakKeyDic
 _memories: weakref.WeakKeyDictionary[torch.nn.Module, dict[tuple[int, ...], Memory]] = (
     weakref.WeakKeyDictionary()
 )
+
+
+def shareable(model: torch.nn.Module, tokens: Tokens, name: str) -> int:
+    """How many leading tokens of these texts can be computed once for all of them.
+
+    Args:
+        model: the transformer.
+        tokens: of the texts.
+        name: of the model, to say once where a long beginning has to be computed for each text.
+    """
+    if tokens.shared < SHORTEST:
+        return 0
+    reason = obstacle(model)
+    if not reason and not fits_window(model, max(len(row) for row in tokens.ids)):
+        reason = "it sees less than the longest text at once"
+    if reason:
+        _say_unshared(name, tokens.shared, reason)
+    return 0 if reason else tokens.shared
+
+
+@functools.cache
+def _say_unshared(name: str, tokens: int, reason: str) -> None:
+    logger.warning(
+        "%s: %d tokens in front of every query are computed for each one anew: %s",
+        name,
+        tokens,
+        reason,
+    )
 
 
 def obstacle(model: torch.nn.Module) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
-from annatto.core.errors import WeightsError
+from annatto.core.errors import UsageError, WeightsError, nearest
 from annatto.models.tokens import Tokenizer, open_tokenizer
 from annatto.models.weights import file_hash, weights_files
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+ATTENTION = ("eager", "sdpa", "flash_attention_2")
 LONGEST = 8192
 PASSING = ("transformers_version", "_name_or_path", "dtype", "torch_dtype", "architectures")
 
@@ -40,19 +41,39 @@ def read_config(folder: Path, *, layers: int | None, bidirectional: bool) -> Any
     return config
 
 
-def read_model(folder: Path, config: Any, dtype: str) -> torch.nn.Module:
-    """The weights, from safetensors only, on the GPU where there is one."""
+def read_model(
+    folder: Path, config: Any, dtype: str, attention: str | None = None
+) -> torch.nn.Module:
+    """The weights, from safetensors only, on the GPU where there is one.
+
+    Args:
+        folder: holds them.
+        config: see `read_config`.
+        dtype: of DTYPES.
+        attention: of ATTENTION; what transformers chooses when None.
+
+    Raises:
+        UsageError: the attention is unknown, or cannot run here or with this model.
+    """
     from transformers import AutoModel
     from transformers.utils import logging as noise
 
     weights_files(folder)
+    chosen = {} if attention is None else {"attn_implementation": attention}
+    check_attention(attention, dtype)
     level = noise.get_verbosity()
     noise.set_verbosity_error()  # it reports the layers that were left out on purpose
     noise.disable_progress_bar()
     try:
         model: Any = AutoModel.from_pretrained(
-            folder, config=config, dtype=DTYPES[dtype], use_safetensors=True
+            folder, config=config, dtype=DTYPES[dtype], use_safetensors=True, **chosen
         )
+    except ValueError as error:
+        if attention is None:
+            raise
+        raise UsageError(
+            f"{folder} cannot run with attn_implementation '{attention}' ({error}); leave it out."
+        ) from error
     finally:
         noise.set_verbosity(level)
     if getattr(config, "is_causal", None) is False:
@@ -61,6 +82,52 @@ def read_model(folder: Path, config: Any, dtype: str) -> torch.nn.Module:
                 module.is_causal = False  # else the kernel is causal whenever nothing is padded
     placed: torch.nn.Module = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     return placed
+
+
+def check_attention(attention: str | None, dtype: str) -> None:
+    """Refuse an attention that is unknown or cannot run here.
+
+    flash_attention_2 takes batches unpadded: transformers cuts the padding out by the mask it is
+    given (`_upad_input` in modeling_flash_attention_utils), so that padding costs nothing in it.
+
+    Raises:
+        UsageError: it names what is possible here.
+    """
+    from transformers.utils import is_flash_attn_2_available
+
+    if attention is None or attention in ATTENTION[:2]:
+        return
+    if attention not in ATTENTION:
+        raise UsageError(
+            f"no attn_implementation is called '{attention}'; {nearest(attention, ATTENTION)}."
+        )
+    has = {
+        "a CUDA GPU": torch.cuda.is_available(),
+        "the package flash-attn": is_flash_attn_2_available(),
+        "dtype bfloat16": dtype == "bfloat16",
+    }
+    missing = [what for what, found in has.items() if not found]
+    if missing:
+        raise UsageError(
+            f"{attention} needs {', '.join(has)}; not found: {', '.join(missing)}; "
+            "choose sdpa or eager, or leave attn_implementation out."
+        )
+
+
+def sees_no_padding(model: torch.nn.Module, mask: torch.Tensor) -> bool:
+    """Whether no real token can see padding, so that attention needs no padding mask.
+
+    It is so in a causal model with the padding on the right. Without the mask the fused kernels
+    skip what the causal mask hides. The flash kernels need it nevertheless: they unpad by it.
+
+    Args:
+        model: a transformer.
+        mask: (b, t), 1 for real tokens.
+    """
+    config: Any = model.config
+    is_flash = "flash" in str(config._attn_implementation)
+    rises = (mask[:, 1:] > mask[:, :-1]).any()
+    return not is_flash and is_causal(model) and not bool(rises)
 
 
 def read_tokenizer(folder: Path, *, ends_in_eos: bool) -> Tokenizer:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from annatto.core.types import Objective, Targets
+from annatto.models import prefix
 from annatto.models.embedder import Embedder
 from annatto.models.tokens import Tokens
 from annatto.models.transformer import plan_batches
@@ -73,7 +74,7 @@ class Step:
 
         Where nothing is shared they are one lot, so that fewer chunks are half empty.
         """
-        shared = self.model.shareable(queries)
+        shared = prefix.shareable(self.model.model, queries, self.model.name)
         count = len(queries.ids)
         lots: list[tuple[Ids, int, int]] = [(queries.ids, 0, shared), (documents, count, 0)]
         if not shared:
@@ -92,7 +93,7 @@ class Step:
     def _encode(self, chunk: Chunk) -> torch.Tensor:
         torch.manual_seed(chunk.seed)
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.is_mixed):
-            return self.model.vectors(chunk.ids, shared=chunk.shared)
+            return self.model.embed(chunk.ids, shared=chunk.shared)
 
 
 def _tokens(chunk: Chunk) -> int:

@@ -285,3 +285,21 @@ def test_columns_are_asked_for_by_their_option(call, tmp_path):
     assert "--column text=body --column title=headline" in call("load", "t.csv", "-o", "x").stderr
     done = call("load", "t.csv", "-o", "x", "--column", "text=c")
     assert "--column text=THEIRS" in done.stderr
+
+
+def test_verify_tells_a_right_copy_from_a_wrong_one(call, tmp_path):
+    from annatto.core.types import Prompt
+    from annatto.models.embedder import Embedder
+    from annatto.testing import tiny_model
+
+    model = Embedder.load(tiny_model(tmp_path / "tiny"), instruction="Find it.", max_tokens=96)
+    model.save(tmp_path / "saved")
+    model.variant(prompts={"query": Prompt.plain()}).save(tmp_path / "other")
+    right = call("verify", "saved")
+    assert right.exit_code == 0
+    assert "The glacier has lost" in right.stdout
+    wrong = call("verify", "saved", "--against", "other", "--json")
+    assert wrong.exit_code == 1
+    rows = json.loads(wrong.stdout)
+    assert {row["prompt"] for row in rows if not row["is_right"]} == {"query"}
+    assert "other gives other vectors for 6 of 12 probe texts" in wrong.stderr

@@ -242,3 +242,37 @@ def test_a_card_without_what_a_search_needs_is_one_sentence(folder, damage):
         InputError, match=f"is damaged .no '{next(iter(damage))}'.; build the index"
     ):
         open_index(folder)
+
+
+def test_a_killed_build_goes_on_to_the_same_bytes(folder, tmp_path):
+    class Counting(TinyEncoder):
+        left = 1
+
+        def encode(self, texts, *, prompt="document"):
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left -= 1
+            return super().encode(texts, prompt=prompt)
+
+    table = tiny_collection().corpus.to_table()
+    halves = [ds.dataset(table.slice(0, 30)), ds.dataset(table.slice(30))]
+    collection = Collection(corpus=ds.dataset(halves))
+    work, place = tmp_path / "work", tmp_path / "again"
+    with pytest.raises(KeyboardInterrupt):
+        build(collection, Counting(), place, weights=WEIGHTS, work=work)
+    assert not place.exists()
+    build(collection, Counting(), place, weights=WEIGHTS, work=work)  # one of two windows is left
+    assert sorted(path.name for path in place.iterdir()) == sorted(
+        path.name for path in folder.iterdir()
+    )
+    assert (place / "vectors.npy").read_bytes() == (folder / "vectors.npy").read_bytes()
+    assert (place / "card.json").read_bytes() == (folder / "card.json").read_bytes()
+
+
+def test_work_of_other_documents_is_refused(tmp_path):
+    build(tiny_collection(), tiny_encoder(), tmp_path / "i", weights=WEIGHTS, work=tmp_path / "w")
+    other = Collection(corpus=ds.dataset(tiny_collection().corpus.to_table().slice(0, 59)))
+    with pytest.raises(
+        UsageError, match=r"vectors\.npy holds vectors of another model or of other"
+    ):
+        build(other, tiny_encoder(), tmp_path / "j", weights=WEIGHTS, work=tmp_path / "w")

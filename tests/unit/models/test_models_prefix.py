@@ -107,7 +107,7 @@ def test_under_checkpointing_the_prefix_still_changes_the_vectors(folder):
 def test_encode_gives_the_vectors_of_texts_computed_one_by_one(folder, pooling):
     model = Embedder.load(folder, pooling=pooling)
     tokens = model.tokenize(TEXTS, prompt=PROMPT)
-    assert model.shareable(tokens) > 100
+    assert prefix.shareable(model.model, tokens, model.name) > 100
     with torch.no_grad():
         alone = torch.cat([model.forward(*model.pad([row])) for row in tokens.ids]).numpy()
     assert np.abs(model.encode(TEXTS, prompt=PROMPT) - alone).max() < 1e-5
@@ -121,7 +121,7 @@ def test_encode_runs_the_prefix_once_and_a_frozen_model_keeps_it(folder, monkeyp
         seen.append(input_ids.numel())
         return run(*args, input_ids=input_ids, **how)
 
-    shared = model.shareable(model.tokenize(TEXTS, prompt=PROMPT))
+    shared = model.tokenize(TEXTS, prompt=PROMPT).shared
     monkeypatch.setattr(embedder, "BATCH_TOKENS", {"cpu": 20})
     monkeypatch.setattr(model.model, "forward", count)
     model.model.requires_grad_(False)
@@ -170,11 +170,11 @@ def test_bidirectional_attention_falls_back_and_says_so(tmp_path, caplog):
 def test_a_window_shorter_than_the_longest_text_falls_back(folder):
     model = Embedder.load(folder)
     tokens = model.tokenize(TEXTS, prompt=PROMPT)
-    assert model.shareable(tokens) > 0
+    assert prefix.shareable(model.model, tokens, model.name) > 0
     model.model.config.sliding_window = 60
-    assert model.shareable(tokens) == 0
+    assert prefix.shareable(model.model, tokens, model.name) == 0
     model.model.config.sliding_window = 500
-    assert model.shareable(tokens) > 0
+    assert prefix.shareable(model.model, tokens, model.name) > 0
 
 
 def test_what_is_shared_ends_where_the_tokens_part_not_where_the_words_do():
