@@ -25,7 +25,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from annatto.core.errors import UsageError
+from annatto.core.prompt import INSTRUCT as INSTRUCT
+from annatto.core.prompt import Prompt as Prompt
+from annatto.core.prompt import query_prompts as query_prompts
 from annatto.core.tables import (
     CANDIDATES,
     DECISIONS,
@@ -142,54 +144,6 @@ def of_origin(judgments: pa.Table, origins: Sequence[str]) -> pa.Table:
     for origin in origins:
         keep = pc.or_(keep, pc.starts_with(found, pattern=f"{origin}:"))
     return judgments.filter(keep)
-
-
-INSTRUCT = "Instruct: {instruction}\nQuery: {text}"
-"""LG-ANNA's query format, used when a row of QUERIES brings an instruction of its own."""
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """How a text is shown to a model.
-
-    Attributes:
-        template: holds `{instruction}` where the instruction goes and ends in `{text}`.
-        instruction: what the task is; put into the template.
-        demos: (query, document) examples put before the text; see `models.prompts`.
-    """
-
-    template: str = "{text}"
-    instruction: str = ""
-    demos: tuple[tuple[str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.template.endswith("{text}") or self.template.count("{text}") != 1:
-            raise UsageError(f"a prompt template must end in {{text}}; found {self.template!r}.")
-
-    @classmethod
-    def plain(cls) -> Self:
-        """The text as it is."""
-        return cls()
-
-
-def query_prompts(queries: pa.Table) -> Iterator[tuple[str | Prompt, np.ndarray]]:
-    """Group queries by the prompt they are to be shown with.
-
-    Args:
-        queries: QUERIES.
-
-    Yields:
-        The prompt (`query/TASK`, or an INSTRUCT prompt for rows with an instruction of their own)
-        and the rows (n,) int64 it holds for; every row exactly once.
-    """
-    own = ["instruction"] if "instruction" in queries.column_names else []
-    rows = queries.select(["task", *own]).append_column("row", pa.array(range(queries.num_rows)))
-    groups = rows.group_by(["task", *own], use_threads=False).aggregate([("row", "list")])
-    for group in groups.to_pylist():
-        instruction = group.get("instruction")
-        name = f"query/{group['task']}" if group["task"] else "query"
-        prompt = Prompt(INSTRUCT, instruction) if instruction else name
-        yield prompt, np.array(group["row_list"], np.int64)
 
 
 class Ragged(NamedTuple):

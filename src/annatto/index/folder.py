@@ -92,6 +92,7 @@ def identity(encoder: Encoder) -> dict[str, Any]:
             "template": prompt.template,
             "instruction": prompt.instruction,
             "demos": [list(pair) for pair in prompt.demos],
+            **({"demo": prompt.demo} if prompt.demos else {}),
         },
         "pooling": getattr(encoder, "pooling", None),
         "max_tokens": getattr(encoder, "max_tokens", None),

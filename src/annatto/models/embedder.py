@@ -22,7 +22,7 @@ from annatto.core.errors import UsageError, WeightsError, nearest
 from annatto.core.progress import CUT, track
 from annatto.core.types import Prompt
 from annatto.models import layout, transformer
-from annatto.models.prompts import find, instruct, render, to_json
+from annatto.models.prompts import find, instruct, render, suffix, to_json
 from annatto.models.tokens import Tokenizer, Tokens
 from annatto.models.weights import resolve
 from annatto.ops.pooling import POOLINGS, pool
@@ -164,7 +164,8 @@ class Embedder:
 
     def tokenize(self, texts: Sequence[str], *, prompt: str | Prompt = "document") -> Tokens:
         """Token ids exactly as the model sees them."""
-        return self.tokenizer(render(find(prompt, self.prompts)), texts, self.max_tokens)
+        shown = find(prompt, self.prompts)
+        return self.tokenizer(render(shown), texts, self.max_tokens, suffix=suffix(shown))
 
     def over_limit(self, texts: Sequence[str], *, prompt: str | Prompt = "document") -> int:
         """How many texts are longer than `max_tokens` and lose their end."""

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from annatto.core.atomic import read_card, read_json
-from annatto.core.errors import WeightsError
+from annatto.core.errors import UsageError, WeightsError
 from annatto.core.types import Prompt
-from annatto.models.prompts import from_json, render
+from annatto.models.prompts import from_json, render, suffix
+
+logger = logging.getLogger(__name__)
 
 OURS = "annatto.json"
 AGAIN = "save, fetch or train the model again"
@@ -90,6 +93,8 @@ def _sensible(path: Path) -> Iterator[None]:
         yield
     except KeyError as error:
         raise WeightsError(f"{path} does not say {error.args[0]}; {AGAIN}.") from error
+    except UsageError as error:
+        raise WeightsError(f"{path}: {error}") from error
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise WeightsError(
             f"{path}, or a file it names, makes no sense ({error}); {AGAIN}."
@@ -99,7 +104,18 @@ def _sensible(path: Path) -> Iterator[None]:
 def write_modules(
     folder: Path, *, pooling: str, dim: int, max_tokens: int, prompts: Mapping[str, Prompt]
 ) -> None:
-    """Write the files by which sentence-transformers gives the same vectors."""
+    """Write the files by which sentence-transformers gives the same vectors.
+
+    It knows prompts as prefixes only; what a prompt puts behind the text is logged as a warning.
+    """
+    for name, prompt in prompts.items():
+        if suffix(prompt):
+            logger.warning(
+                "sentence-transformers puts nothing behind a text: append %r to every text that "
+                "it shows with the prompt '%s'",
+                suffix(prompt),
+                name,
+            )
     modules = [
         {"idx": i, "name": name, "path": path, "type": f"sentence_transformers.models.{kind}"}
         for i, (name, path, kind) in enumerate(MODULES)
