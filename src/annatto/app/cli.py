@@ -67,6 +67,7 @@ for command in (
     cli_search.search,
     cli_recipe.run,
     cli_recipe.demo,
+    cli_model.show_prompt,
 ):
     app.command()(command)
 app.add_typer(cli_model.weights, name="weights")

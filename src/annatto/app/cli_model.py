@@ -1,4 +1,4 @@
-"""Commands that make, measure and fetch models: train, evaluate, weights."""
+"""Commands that make, measure, show and fetch models: train, evaluate, show-prompt, weights."""
 
 from __future__ import annotations
 
@@ -112,6 +112,35 @@ def evaluate(
     else:
         table("", *grid(found))
     say(f"the report is {output / 'report' / 'report.md'}")
+
+
+def show_prompt(
+    model: Annotated[str, typer.Argument(help="A folder, weights name or hub id.")],
+    text: Annotated[str, typer.Argument(help="What is to be encoded.")],
+    prompt: Annotated[
+        str, typer.Option(help="The stored prompt: document, query or query/TASK.")
+    ] = "query",
+    demo: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="QUERY=DOCUMENT", help="Show this instead of stored demonstrations; repeatable."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print what a model sees of a text, special tokens included, and what its tokens are.
+
+    Example: annatto show-prompt trained "split a command line into words"
+    """
+    from dataclasses import asdict
+
+    from annatto.app.sources import pairs
+    from annatto.models.shown import read, show
+
+    demos = pairs(demo or [], "--demo QUERY=DOCUMENT")
+    shown = show(read(model), text, prompt=prompt, demos=demos)
+    result(asdict(shown), shown.input, as_json=as_json)
+    say(shown.counts)
 
 
 @weights.command("list")

@@ -104,6 +104,14 @@ def is_causal(model: torch.nn.Module) -> bool:
     return any(getattr(module, "is_causal", False) for module in model.modules())
 
 
+def outline_is_causal(config: Any) -> bool:
+    """`is_causal` of the model that `config` describes, without its weights."""
+    from transformers import AutoModel
+
+    with torch.device("meta"):
+        return is_causal(AutoModel.from_config(config))
+
+
 def numbers_positions(model: torch.nn.Module) -> bool:
     """Whether the model numbers positions from its padding itself, as RoBERTa's kin do."""
     return any(hasattr(module, "create_position_ids_from_input_ids") for module in model.modules())

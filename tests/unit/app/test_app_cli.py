@@ -192,6 +192,21 @@ def tiny_weights(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("ANNATTO_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
+def test_show_prompt_prints_the_input_and_counts_its_tokens(call, tiny_weights):
+    done = call("show-prompt", "tiny", "how", "--demo", "q=d", "--demo", "a b=x=y")
+    assert done.exit_code == 0, done.stderr
+    first, second = "Instruct: \nQuery: q\nResponse: d\n\n", "Query: a b\nResponse: x=y\n\n"
+    assert done.stdout == f"{first}Instruct: \n{second}how<eos>\n"
+    assert "of at most 512 tokens: prefix" in done.stderr
+    told = json.loads(call("show-prompt", "tiny", "how", "--prompt", "document", "--json").stdout)
+    assert (told["input"], told["prefix"], told["text"], told["special"]) == ("how<eos>", 0, 3, 1)
+    wrong = call("show-prompt", "tiny", "how", "--prompt", "qery")
+    assert (wrong.exit_code, "did you mean query" in wrong.stderr) == (2, True)
+    assert "--demo QUERY=DOCUMENT needs two names" in call(
+        "show-prompt", "tiny", "how", "--demo", "q"
+    ).stderr  # fmt: skip
+
+
 def test_train_evaluate_index_and_search_by_the_readmes_commands(call, tmp_path, tiny_weights):
     save(tiny_collection(), tmp_path / "pairs")
     done = call(
