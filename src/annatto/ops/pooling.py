@@ -16,13 +16,13 @@ def pool(hidden: torch.Tensor, mask: torch.Tensor, how: str) -> torch.Tensor:
         how: `last` real token, `first` real token, or `mean` of the real tokens.
 
     Returns:
-        (b, d) float32, rows of length 1.
+        (b, d) float32, rows of length 1; float64 of float64 states.
 
     >>> states = torch.tensor([[[3.0, 4.0], [0.0, 2.0]]])
     >>> pool(states, torch.tensor([[1, 0]]), "last")
     tensor([[0.6000, 0.8000]])
     """
-    hidden = hidden.float()
+    hidden = hidden.to(torch.promote_types(hidden.dtype, torch.float32))
     if how == "mean":
         weights = mask.unsqueeze(-1).to(hidden.dtype)
         pooled = (hidden * weights).sum(1) / weights.sum(1)
