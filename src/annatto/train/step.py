@@ -11,7 +11,8 @@ from annatto.core.types import Objective, Targets
 from annatto.models.embedder import Embedder
 from annatto.models.transformer import plan_batches
 from annatto.ops import gradcache
-from annatto.ops.objectives import distill, info_nce
+from annatto.ops.objectives import info_nce
+from annatto.ops.ranking import distill
 from annatto.train import batches
 from annatto.train.settings import Settings
 from annatto.train.texts import Texts
