@@ -270,12 +270,24 @@ class Targets:
         group: (b, g) int64, columns of each query's own documents (positive first); −1 pads.
         teacher: (b, g) float32 teacher scores of `group`, higher = more relevant; NaN where the
             teacher was not asked or `group` pads; None without a teacher.
+        grades: (b, g) float32 judged grades of `group`, higher = more relevant; NaN where nobody
+            judged or `group` pads; None without grades.
+        positives: (b, n) bool, every document known to be relevant to the query; None when
+            `positive` is all that is known.
+        query_mask: (b, b) bool, pairs of different queries that may count as negatives for one
+            another; None leaves it to the documents (see `ops.objectives`).
+        document_mask: (b, n) bool, documents that a query's positive may be compared with; None
+            leaves it to `mask`.
     """
 
     positive: torch.Tensor
     mask: torch.Tensor
     group: torch.Tensor
     teacher: torch.Tensor | None = None
+    grades: torch.Tensor | None = None
+    positives: torch.Tensor | None = None
+    query_mask: torch.Tensor | None = None
+    document_mask: torch.Tensor | None = None
 
 
 Objective = Callable[["torch.Tensor", "torch.Tensor", Targets], "torch.Tensor"]

@@ -12,15 +12,26 @@ from typing import TypeVar
 import torch
 
 Chunk = TypeVar("Chunk")
+Gather = Callable[[torch.Tensor], torch.Tensor]
+
+
+def alone(vectors: torch.Tensor) -> torch.Tensor:
+    """The vectors as they are: what there is to gather when no other rank takes part."""
+    return vectors
 
 
 def plain(
     encode: Callable[[Chunk], torch.Tensor],
     chunks: Sequence[Chunk],
     loss: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    gather: Gather = alone,
 ) -> torch.Tensor:
-    """Backward through all chunks at once: every activation is kept."""
-    value = loss(torch.cat([encode(chunk) for chunk in chunks]))
+    """Backward through all chunks at once: every activation is kept.
+
+    Arguments and result are those of `cached`.
+    """
+    value = loss(gather(torch.cat([encode(chunk) for chunk in chunks])))
     value.backward()  # type: ignore[no-untyped-call]
     return value.detach()
 
@@ -29,6 +40,8 @@ def cached(
     encode: Callable[[Chunk], torch.Tensor],
     chunks: Sequence[Chunk],
     loss: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    gather: Gather = alone,
 ) -> torch.Tensor:
     """The same loss and gradients as `plain`, with the activations of one chunk in memory.
 
@@ -36,8 +49,10 @@ def cached(
 
     Args:
         encode: chunk to vectors (m, dim) with gradient.
-        chunks: of one batch.
+        chunks: of one batch, or of this rank's share; whatever `encode` takes; at least one.
         loss: all vectors, in the order of the chunks, to a scalar.
+        gather: own vectors to those of all ranks, as `ops.ranks.gather` does; each rank's gradients
+            are then its share of the whole batch's, to be summed over ranks.
 
     Returns:
         The loss, detached; gradients are added to the parameters' `.grad`.
@@ -49,7 +64,7 @@ def cached(
             vectors.append(encode(chunk))
     after = _random_state()
     leaves = torch.cat(vectors).requires_grad_()
-    value = loss(leaves)
+    value = loss(gather(leaves))
     value.backward()  # type: ignore[no-untyped-call]
     assert leaves.grad is not None
     pieces = torch.split(leaves.grad, [len(v) for v in vectors])
