@@ -316,12 +316,21 @@ class Targets:
         group: (b, g) int64, columns of each query's own documents (positive first); −1 pads.
         teacher: (b, g) float32 teacher scores of `group`, higher = more relevant; NaN where the
             teacher was not asked or `group` pads; None without a teacher.
+        grades: (b, g) float32 judged grades of `group`, higher = more alike; NaN where unjudged.
+        positives: (b, n) bool, every document that is pulled as a positive of the query; None when
+            there is only `positive`.
+        query_mask: (b, b) bool, queries that may count as negatives for one another.
+        document_mask: (b, n) bool, documents that the query's positive may be compared with.
     """
 
     positive: torch.Tensor
     mask: torch.Tensor
     group: torch.Tensor
     teacher: torch.Tensor | None = None
+    grades: torch.Tensor | None = None
+    positives: torch.Tensor | None = None
+    query_mask: torch.Tensor | None = None
+    document_mask: torch.Tensor | None = None
 
 
 Objective = Callable[["torch.Tensor", "torch.Tensor", Targets], "torch.Tensor"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,31 +10,10 @@ from annatto.core.types import Objective, Targets
 from annatto.models.embedder import Embedder
 from annatto.models.transformer import plan_batches
 from annatto.ops import gradcache
-from annatto.ops.objectives import distill, info_nce
-from annatto.train import batches
-from annatto.train.settings import Settings
-from annatto.train.texts import Texts
+from annatto.train.ranks import Ranks
+from annatto.train.texts import Shown
 
 Chunk = tuple[torch.Tensor, torch.Tensor]
-
-
-def objective(settings: Settings) -> Objective:
-    """InfoNCE, plus the weighted KL to the teacher where the batch has teacher scores."""
-
-    def loss(q: torch.Tensor, d: torch.Tensor, targets: Targets) -> torch.Tensor:
-        hard = info_nce(q, d, targets, temperature=settings.temperature)
-        if targets.teacher is None or not settings.teacher_weight:
-            return hard
-        soft = distill(
-            q,
-            d,
-            targets,
-            temperature=settings.temperature,
-            teacher_temperature=settings.teacher_temperature,
-        )
-        return hard + settings.teacher_weight * soft
-
-    return loss
 
 
 @dataclass(frozen=True)
@@ -44,41 +22,61 @@ class Step:
 
     Attributes:
         model: with the parameters to train.
-        texts: token ids.
-        settings: for the objective and `chunk_tokens`.
+        chunk_tokens: tokens whose activations may be in memory at once.
         is_mixed: compute in bfloat16 where it is safe.
+        ranks: the processes that share the batch; each adds the gradients of its own texts.
     """
 
     model: Embedder
-    texts: Texts
-    settings: Settings
+    chunk_tokens: int
     is_mixed: bool
+    ranks: Ranks
 
-    def __call__(self, batch: batches.Batch) -> float:
-        """The loss of `batch`; texts of similar length share a chunk, so that little is padded."""
-        device = self.model.device.type
-        ids = self.texts.of(batch.query, batch.documents)
+    def __call__(
+        self,
+        queries: Shown,
+        documents: list[list[int]],
+        targets: Targets,
+        objective: Objective,
+        seed: int,
+    ) -> float:
+        """The loss of the whole batch; dropout depends on `seed` alone.
+
+        Texts of similar length share a chunk, so that little is padded.
+        """
+        ids = [*queries.ids, *documents]
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        lengths = [len(ids[i]) for i in order]
-        ranges = plan_batches(lengths, max(self.settings.chunk_tokens // 2, 1))
-        chunks = [self.model.pad([ids[i] for i in order[a:b]]) for a, b in ranges]
-        loss = self._loss(batch, torch.tensor(order, device=device).argsort())
-        is_small = sum(mask.numel() for _, mask in chunks) <= self.settings.chunk_tokens
+        shares = [order[rank :: self.ranks.world] for rank in range(self.ranks.world)]
+        chunks = self._chunks([ids[i] for i in shares[self.ranks.rank]])
+        back = torch.tensor([i for share in shares for i in share], device=self.model.device)
+        back = back.argsort()
+        sizes = [len(share) for share in shares]
+
+        def loss(vectors: torch.Tensor) -> torch.Tensor:
+            ordered = self._gathered(vectors, sizes)[back]
+            return objective(ordered[: len(queries.ids)], ordered[len(queries.ids) :], targets)
+
+        is_small = sum(mask.numel() for _, mask in chunks) <= self.chunk_tokens
         backward = gradcache.plain if is_small else gradcache.cached
-        return float(backward(self._encode, chunks, loss))
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return float(backward(self._encode, chunks, loss))
+
+    def _chunks(self, ids: list[list[int]]) -> list[Chunk]:
+        ranges = plan_batches([len(row) for row in ids], max(self.chunk_tokens // 2, 1))
+        return [self.model.pad(ids[a:b]) for a, b in ranges]
 
     def _encode(self, chunk: Chunk) -> torch.Tensor:
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.is_mixed):
             return self.model.forward(*chunk)
 
-    def _loss(
-        self, batch: batches.Batch, back: torch.Tensor
-    ) -> Callable[[torch.Tensor], torch.Tensor]:
-        targets = batch.targets(self.model.device.type)
-        function, queries = objective(self.settings), len(batch.query)
+    def _gathered(self, vectors: torch.Tensor, sizes: list[int]) -> torch.Tensor:
+        """Every process's vectors in the order of ranks; only its own carry gradients."""
+        if self.ranks.world == 1:
+            return vectors
+        from annatto.ops.ranks import (  # type: ignore[import-not-found,import-untyped,unused-ignore]
+            gather,
+        )
 
-        def loss(vectors: torch.Tensor) -> torch.Tensor:
-            ordered = vectors[back]
-            return function(ordered[:queries], ordered[queries:], targets)
-
-        return loss
+        gathered: torch.Tensor = gather(vectors, sizes, self.ranks.rank)
+        return gathered

@@ -10,7 +10,20 @@ import pyarrow as pa
 from annatto.core.progress import track
 from annatto.core.types import BATCH_ROWS, Collection, Ragged, query_prompts
 from annatto.models.embedder import Embedder
-from annatto.train.batches import Examples
+from annatto.train.examples import Examples
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Queries as the model sees them.
+
+    Attributes:
+        ids: token ids, one list per query.
+        shared: how many leading ids all of them have in common; 0 where it does not matter.
+    """
+
+    ids: list[list[int]]
+    shared: int = 0
 
 
 @dataclass(frozen=True)
@@ -31,15 +44,25 @@ class Texts:
     cut_queries: int
     cut_documents: int
 
-    def of(self, query: np.ndarray, documents: np.ndarray) -> list[list[int]]:
-        """Ids of these queries, then of these corpus rows."""
-        at = np.searchsorted(self.rows, documents)
-        return [_row(self.queries, i) for i in query] + [_row(self.documents, i) for i in at]
+    def asked(self, query: np.ndarray) -> Shown:
+        """Ids of these queries, without demonstrations."""
+        return Shown([_row(self.queries, i) for i in query])
+
+    def read(self, documents: np.ndarray) -> list[list[int]]:
+        """Ids of these corpus rows."""
+        return [_row(self.documents, i) for i in np.searchsorted(self.rows, documents)]
+
+    def lengths(self, found: Examples) -> np.ndarray:
+        """(e,) int64 tokens of each example: its query and its positive."""
+        at = np.searchsorted(self.rows, found.positive)
+        queries, documents = np.diff(self.queries.offsets), np.diff(self.documents.offsets)
+        return np.asarray(queries[found.query] + documents[at])
 
 
 def tokenize(collection: Collection, model: Embedder, found: Examples) -> Texts:
     """Tokenise every query and document of `found` the way `model.encode` would."""
-    rows = np.unique(np.concatenate([found.positive, found.negatives.ravel()]))
+    parts = (found.positive, found.positives.ravel(), found.negatives.ravel())
+    rows = np.unique(np.concatenate(parts))
     rows = rows[rows >= 0]
     lists, cut_documents = [], 0
     batches = collection.document_texts(rows)

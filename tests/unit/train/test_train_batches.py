@@ -7,7 +7,9 @@ import pyarrow as pa
 
 from annatto.core.tables import DECISIONS, JUDGMENTS
 from annatto.testing import tiny_collection
-from annatto.train.batches import build, examples, plan
+from annatto.train.batches import build
+from annatto.train.examples import examples
+from annatto.train.settings import Settings
 
 
 def more_judgments(collection, rows):
@@ -15,23 +17,6 @@ def more_judgments(collection, rows):
         dict(zip(("query_id", "doc_id", "grade", "origin"), zip(*rows, strict=True), strict=True))
     )
     return collection.with_judgments(pa.concat_tables([collection.judgments, table]), "test")
-
-
-def test_every_example_is_met_once_an_epoch_and_batches_hold_one_task():
-    collection = tiny_collection()
-    tasks = ["a" if i % 3 else "b" for i in range(collection.queries.num_rows)]
-    queries = collection.queries.set_column(2, "task", pa.array(tasks, pa.large_string()))
-    found = examples(dataclasses.replace(collection, queries=queries))
-    batches = list(plan(found, batch_size=5, steps=5, seed=3))
-    assert sorted(np.concatenate(batches)) == list(range(20))
-    assert all(len(set(found.task[rows])) == 1 for rows in batches)
-
-
-def test_the_plan_depends_on_the_seed_alone():
-    found = examples(tiny_collection())
-    one, two, other = (list(plan(found, batch_size=4, steps=7, seed=s)) for s in (1, 1, 2))
-    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
-    assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_a_query_is_never_compared_with_its_other_positives_or_with_rejected_candidates():
@@ -48,7 +33,7 @@ def test_a_query_is_never_compared_with_its_other_positives_or_with_rejected_can
     found = examples(collection.with_decisions(rejected, "test"))
     rows = np.array([0, 2, 3, 4])  # q00 by d00, then q01, q02, q03; example 1 is q00 by d01
     assert list(found.positive[rows]) == [0, 1, 2, 3]
-    batch = build(found, rows, negatives=0, seed=0, step=0)
+    batch = build(found, rows, settings=Settings(negatives=0), step=0)
     assert batch.mask.tolist() == [[True, False, False, True], *[[True] * 4] * 3]
 
 
@@ -58,11 +43,11 @@ def test_negatives_are_drawn_anew_each_step_and_carry_their_teacher_scores():
     )
     found = examples(collection)
     draws = [
-        tuple(build(found, np.array([0, 1]), negatives=2, seed=0, step=step).documents)
+        tuple(build(found, np.array([0, 1]), settings=Settings(negatives=2), step=step).documents)
         for step in range(8)
     ]
     assert len(set(draws)) > 1
     assert all(set(draw) <= {0, 1, *range(30, 36)} and len(draw) == 4 for draw in draws)
-    batch = build(found, np.array([0, 1]), negatives=2, seed=0, step=0)
+    batch = build(found, np.array([0, 1]), settings=Settings(negatives=2), step=0)
     assert batch.group[1].tolist() == [1, -1, -1]
     assert np.isnan(batch.teacher).all()
