@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from annatto.core.errors import UsageError
+from annatto.core.errors import UsageError, nearest
 from annatto.train.tasks import Task
 
 ABOVE_ZERO = (
@@ -31,6 +31,14 @@ ZERO_OR_MORE = (
     "demos",
 )
 Term = Literal["document", "query", "queries", "documents"]
+Schedule = Literal["linear", "cosine"]
+Tracker = Literal["", "tensorboard", "trackio"]
+CHOICES = {
+    "schedule": ("linear", "cosine"),
+    "keep": ("best", "last"),
+    "demos_per": ("batch", "query"),
+    "tracker": ("", "tensorboard", "trackio"),
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class Settings:
     buckets: int = 1
     lr: float = 2e-4
     warmup: float = 0.1
-    schedule: Literal["linear", "cosine"] = "linear"
+    schedule: Schedule = "linear"
     lora_rank: int = 16
     lora_alpha: int = 32
     gradient_checkpointing: bool = False
@@ -103,7 +111,7 @@ class Settings:
     checkpoint_every: int = 50
     evaluate_every: int = 0
     keep: Literal["best", "last"] = "best"
-    tracker: Literal["", "tensorboard", "trackio"] = ""
+    tracker: Tracker = ""
     seed: int = 0
     self_teaching: bool = False
 
@@ -121,8 +129,10 @@ class Settings:
                 raise UsageError(f"{name} must be above 0; found {getattr(self, name)}.")
         if not 0 <= self.warmup <= 1:
             raise UsageError(f"warmup is a share from 0 to 1; found {self.warmup}.")
-        if self.schedule not in ("linear", "cosine"):
-            raise UsageError(f"schedule is 'linear' or 'cosine'; found '{self.schedule}'.")
+        for name, kinds in CHOICES.items():
+            if getattr(self, name) not in kinds:
+                found = getattr(self, name)
+                raise UsageError(f"{name} cannot be '{found}'; {nearest(found, kinds)}.")
         if not self.teacher and (self.soft or self.margin_weight):
             raise UsageError(
                 "soft labels and margin_weight need a teacher; name its source in teacher."

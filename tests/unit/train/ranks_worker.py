@@ -1,0 +1,67 @@
+"""The first step's loss and summed gradients, in one process or in several under torchrun.
+
+python ranks_worker.py FOLDER reads model/, collection/ and said.json there, and writes
+gradients-WORLD-RANK.safetensors and told-WORLD-RANK.json.
+"""
+
+import dataclasses
+import importlib.util
+import json
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+from annatto.core.store import open_collection
+from annatto.models.embedder import Embedder
+from annatto.train import course, student
+from annatto.train.loop import train
+from annatto.train.settings import Settings
+
+
+def gather(vectors, sizes, rank):
+    """A stand-in for `ops.ranks.gather`: own rows with gradient, those of the others without."""
+    blocks = [torch.zeros(max(sizes), vectors.shape[1]) for _ in sizes]
+    mine = torch.zeros_like(blocks[0])
+    mine[: len(vectors)] = vectors.detach()
+    torch.distributed.all_gather(blocks, mine)
+    rows = [block[:size] for block, size in zip(blocks, sizes, strict=True)]
+    rows[rank] = vectors
+    return torch.cat(rows)
+
+
+if importlib.util.find_spec("annatto.ops.ranks") is None:
+    sys.modules["annatto.ops.ranks"] = types.ModuleType("annatto.ops.ranks")
+    sys.modules["annatto.ops.ranks"].gather = gather
+
+
+def main(folder):
+    student.is_mixed = lambda *_: False  # bfloat16 would round away what is compared
+    said = json.loads((folder / "said.json").read_text())
+    settings = Settings(**said)
+    model = Embedder.load(folder / "model", max_tokens=48)
+    collection = open_collection(folder / "collection")
+    made = course.prepare(collection, model, settings, evaluate=None, work=None)
+    ranks = made.step.ranks
+    made.step.model.model.train()
+    loss = course.learn(made, course.lesson(made, np.arange(6), 0), 0)
+    ranks.add_gradients(made.parameters)
+    named = made.step.model.model.named_parameters()
+    found = {name: p.grad.contiguous() for name, p in named if p.grad is not None}
+    place = f"{ranks.world}-{ranks.rank}"
+    save_file(found, folder / f"gradients-{place}.safetensors")
+    work = folder / f"work-{ranks.world}"
+    evaluated = dataclasses.replace(settings, evaluate_every=2)
+    trained = train(collection, model, settings=evaluated, work=work, evaluate=_score)
+    told = {"loss": loss, "log": trained.card["notes"]["log"], "weights_id": trained.weights_id}
+    (folder / f"told-{place}.json").write_text(json.dumps(told))
+
+
+def _score(student):
+    return float(student.encode(["rare1 river"])[0, 0])
+
+
+main(Path(sys.argv[1]))
