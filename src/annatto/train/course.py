@@ -89,6 +89,11 @@ def prepare(
     texts = tokenize(collection, model, found)
     _say_left_out(model, texts, found, settings)
     processes = ranks.start()
+    if processes.world > settings.batch_size:
+        raise UsageError(
+            f"{processes.world} processes share each batch, and batch_size is only "
+            f"{settings.batch_size}; raise it, or start fewer processes."
+        )
     pupil = student.copy(model, settings, processes.device)
     is_mixed = student.is_mixed(model, settings)
     step = Step(pupil, settings.chunk_tokens, is_mixed, processes)

@@ -9,8 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from annatto.core.errors import UsageError
 from annatto.core.store import save
 from annatto.testing import tiny_collection, tiny_model
+from annatto.train import ranks
+from annatto.train.loop import train
 from annatto.train.ranks import Ranks, _buckets, start
 
 WORKER = Path(__file__).with_name("ranks_worker.py")
@@ -38,6 +41,12 @@ def test_gradients_are_added_up_in_messages_of_bounded_size(monkeypatch):
 
 def test_only_the_first_process_writes():
     assert not Ranks(1, 2, torch.device("cpu")).is_first
+
+
+def test_more_processes_than_queries_in_a_batch_are_refused(tiny, fast, monkeypatch):
+    monkeypatch.setattr(ranks, "start", lambda: Ranks(0, 5, torch.device("cpu")))
+    with pytest.raises(UsageError, match="5 processes share each batch, and batch_size is only 4"):
+        train(tiny_collection(), tiny, settings=fast)
 
 
 @pytest.mark.slow

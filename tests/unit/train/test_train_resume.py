@@ -122,7 +122,6 @@ def test_the_best_evaluated_state_is_kept_over_a_stop_too(tiny, fast, tmp_path, 
         step = len(seen) + 1
         seen[step] = {n: t.clone() for n, t in student.model.state_dict().items()}
         student.model.eval()
-        np.random.default_rng(0)
         return scores[step]
 
     settings = dataclasses.replace(fast, evaluate_every=1, lora_rank=0)
