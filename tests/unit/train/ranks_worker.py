@@ -33,11 +33,6 @@ def gather(vectors, sizes, rank):
     return torch.cat(rows)
 
 
-if importlib.util.find_spec("annatto.ops.ranks") is None:
-    sys.modules["annatto.ops.ranks"] = types.ModuleType("annatto.ops.ranks")
-    sys.modules["annatto.ops.ranks"].gather = gather
-
-
 def main(folder):
     student.is_mixed = lambda *_: False  # bfloat16 would round away what is compared
     said = json.loads((folder / "said.json").read_text())
@@ -64,4 +59,8 @@ def _score(student):
     return float(student.encode(["rare1 river"])[0, 0])
 
 
-main(Path(sys.argv[1]))
+if __name__ == "__main__":
+    if importlib.util.find_spec("annatto.ops.ranks") is None:
+        sys.modules["annatto.ops.ranks"] = types.ModuleType("annatto.ops.ranks")
+        sys.modules["annatto.ops.ranks"].gather = gather
+    main(Path(sys.argv[1]))
