@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from annatto.core.atomic import new_file
 from annatto.core.errors import InputError, a
 from annatto.core.store import collection_hash, open_collection, save
 
@@ -20,8 +21,20 @@ def write(value: Any, kind: str, folder: Path) -> None:
     """Write what a stage gave to `folder`, whole or not at all."""
     if kind == "collection":
         save(value, folder)
-    else:
-        value.save(folder)
+        return
+    value.save(folder)
+    if kind == "model":
+        _write_metrics(value, folder)
+
+
+def _write_metrics(model: Any, folder: Path) -> None:
+    """Put the metric log of a trained model beside it."""
+    from annatto.train.metrics import FILE, lines
+
+    log = model.card.get("notes", {}).get("log")
+    if log:
+        with new_file(folder / FILE) as place:
+            place.write_text(lines(log), encoding="utf-8")
 
 
 def reopen(folder: Path, kind: str) -> Any:

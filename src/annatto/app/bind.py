@@ -7,7 +7,8 @@ A parameter of a stage function is one of three things:
 - a setting (anything else), a key of the stage; the fields of a frozen dataclass called `settings`
   are keys of the stage, too;
 - a place the runner gives: `work` (a scratch folder that survives a kill), `folder` (where the
-  function writes its output itself), `weights` (how the model it was given can be loaded again).
+  function writes its output itself), `weights` (how the model it was given can be loaded again),
+  `evaluate` (scores a model on the dev split of the collection that the function reads).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from annatto.app.recipe import Recipe, Reference, Stage
 from annatto.core.errors import UsageError, a, nearest
 
 PACKAGES = ("data", "mine", "train", "evaluate", "index")
-PLACES = ("work", "folder", "weights")
+PLACES = ("work", "folder", "weights", "evaluate")
 KINDS = {
     "Collection": "collection",
     "Encoder": "model",
@@ -99,7 +100,9 @@ def _bind(stage: Stage, known: Mapping[str, str], before: Call | None, later: li
     function = find_function(stage.use, f"stage '{stage.name}'")
     hints = get_type_hints(function)
     parameters = list(inspect.signature(function).parameters.values())
-    readable = {p.name: p for p in parameters if kind_of(hints.get(p.name))}
+    readable = {
+        p.name: p for p in parameters if p.name not in PLACES and kind_of(hints.get(p.name))
+    }
     for name, reference in stage.inputs.items():
         if name not in readable:
             raise UsageError(f"{where} reads no '{name}'; {nearest(name, readable)}.")

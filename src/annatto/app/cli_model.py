@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from annatto.app.console import result, say, table
-from annatto.train.settings import Settings
+from annatto.train.settings import Schedule, Settings, Tracker
 
 DEFAULT = Settings()
 
@@ -40,6 +40,21 @@ def train(
     lora_rank: Annotated[
         int, typer.Option(help="Of the adapters; 0 trains all weights.")
     ] = DEFAULT.lora_rank,
+    schedule: Annotated[
+        Schedule, typer.Option(help="How the learning rate falls: linear or cosine.")
+    ] = DEFAULT.schedule,
+    gradient_checkpointing: Annotated[
+        bool, typer.Option(help="Less memory, more time: compute activations again.")
+    ] = DEFAULT.gradient_checkpointing,
+    demos: Annotated[
+        int, typer.Option(help="Most demonstrations before the queries of a step.")
+    ] = DEFAULT.demos,
+    evaluate_every: Annotated[
+        int, typer.Option(help="Steps between evaluations on dev; the best state is kept.")
+    ] = DEFAULT.evaluate_every,
+    tracker: Annotated[
+        Tracker, typer.Option(help="Also log to tensorboard or trackio, if installed.")
+    ] = DEFAULT.tracker,
     layers: Annotated[int | None, typer.Option(help="Keep only the first so many layers.")] = None,
     pooling: Annotated[str | None, typer.Option(help="last, mean or first.")] = None,
     instruction: Annotated[
@@ -50,6 +65,8 @@ def train(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train a model on a collection; stopped or killed, the same command goes on.
+
+    To stop after the current step: Ctrl-C, or a file named stop in OUTPUT.work.
 
     Example: annatto train mined --model smollm2 --layers 12 --steps 200 -o trained
     """
@@ -63,7 +80,12 @@ def train(
         batch_size=batch_size,
         negatives=negatives,
         lr=lr,
+        schedule=schedule,
         lora_rank=lora_rank,
+        gradient_checkpointing=gradient_checkpointing,
+        demos=demos,
+        evaluate_every=evaluate_every,
+        tracker=tracker,
         seed=seed,
     )
     train_to(collection, {**start, "dtype": dtype}, output, settings=settings)

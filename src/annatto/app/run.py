@@ -28,6 +28,7 @@ from annatto.app import artefacts
 from annatto.app.bind import Call, bind
 from annatto.app.recipe import Recipe
 from annatto.app.shelf import Shelf
+from annatto.app.training import dev_score
 from annatto.core.atomic import explained, new_folder, read_json, write_json
 from annatto.core.errors import InputError, WeightsError
 
@@ -157,6 +158,8 @@ def _make(call: Call, shelf: Shelf, place: Path, places: Mapping[str, Any]) -> N
     if "weights" in call.places:
         model = next(name for name in call.reads() if shelf.kinds.get(name, "model") == "model")
         given["weights"] = shelf.how_to_load(model)
+    if "evaluate" in call.places and call.resolved["evaluate_every"]:
+        given["evaluate"] = dev_score(taken["collection"])
     if call.gives == "folder":
         with new_folder(place) as temporary:
             call.function(**given, folder=temporary)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from annatto.app.artefacts import load_model, replaceable
+from annatto.app.artefacts import load_model, replaceable, write
 from annatto.core.atomic import explained
 from annatto.core.store import open_collection
+from annatto.core.types import Collection
 from annatto.train.settings import Settings
+
+if TYPE_CHECKING:
+    from annatto.models.embedder import Embedder
+
+ORIGINS = ("gold", "human")
+MEASURE = "nDCG@10"
 
 
 def train_to(
@@ -18,24 +25,51 @@ def train_to(
 ) -> Path:
     """Train and write the model to `output`; checkpoints lie in `output.work` until it is there.
 
+    Under torchrun all processes train, and the first writes.
+
     Args:
         collection: a saved Collection.
         start: `weights`, and arguments of `Embedder.load`.
-        output: replaced if it holds an older model.
+        output: replaced if it holds an older model; its metric log is in metrics.jsonl there.
         settings: how to train.
 
     Raises:
         InputError: no collection, or `output` holds something else.
         WeightsError: no such weights.
         UsageError: the checkpoints there belong to another run.
+        Stopped: a signal or the file `output.work/stop` asked for it.
     """
     from annatto.train.loop import train
+    from annatto.train.ranks import start as start_ranks
 
     replaceable(output, "model")
     opened = open_collection(collection)
     work = output.with_name(f"{output.name}.work")
     with explained(work):
         work.mkdir(parents=True, exist_ok=True)
-    train(opened, load_model(start), settings=settings, work=work).save(output)
-    shutil.rmtree(work)
+    is_first = start_ranks().is_first
+    evaluate = dev_score(opened) if settings.evaluate_every else None
+    trained = train(opened, load_model(start), settings=settings, work=work, evaluate=evaluate)
+    if is_first:
+        write(trained, "model", output)
+        shutil.rmtree(work)
     return output
+
+
+def dev_score(collection: Collection) -> Callable[[Embedder], float]:
+    """A function that gives a model's mean nDCG@10 on the dev split, [0, 1], higher is better.
+
+    Raises:
+        UsageError: there is no dev split.
+        InputError: none of its queries has a positive that people judged.
+    """
+    from annatto.evaluate.run import evaluate
+    from annatto.evaluate.select import select
+
+    select(collection, "dev", ORIGINS)
+
+    def score(model: Embedder) -> float:
+        found = evaluate(collection, {"student": model}, split="dev", origins=ORIGINS, bm25=False)
+        return float(found.values("student", MEASURE).mean())
+
+    return score

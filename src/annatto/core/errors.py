@@ -6,6 +6,7 @@
     ├── WeightsError        model weights missing, damaged or of an unknown kind
     ├── IdentityError       vectors of one model offered to the index of another
     ├── MissingExtra        an optional dependency that is not installed
+    ├── Stopped             work that was asked to stop and can go on; exit code 130
     └── UsageError          a command, recipe or argument that makes no sense; exit code 2
 
 A message says what was needed, what was found, where, and what to do.
@@ -44,6 +45,12 @@ class MissingExtra(AnnattoError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the extra '{extra}'; pip install 'annatto[{extra}]'.")
+
+
+class Stopped(AnnattoError):
+    """Work was asked to stop, and did; the message says how to go on."""
+
+    exit_code = 130
 
 
 class UsageError(AnnattoError):

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from annatto.core.errors import SchemaError, UsageError
 from annatto.core.types import Collection
-from annatto.train.batches import Batch, Examples
+from annatto.train.batches import Batch
+from annatto.train.examples import Examples
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def pool(collection: Collection, found: Examples, *, most: int = 512, seed: int)
         query_texts=texts.take(found.query[rows]).to_pylist(),
         document_texts=[text for batch in documents for text in batch],
         wording=pc.rank(texts, tiebreaker="min").to_numpy().astype(np.int64),
-        tasks=sorted(set(found.queries["task"].to_pylist())),
+        tasks=list(found.tasks),
     )
 
 

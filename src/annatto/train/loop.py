@@ -13,8 +13,7 @@ import hashlib
 import json
 import logging
 import math
-import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,210 +21,221 @@ from typing import Any
 import numpy as np
 import torch
 
-from annatto.core.atomic import read_json, write_json
-from annatto.core.errors import AnnattoError, UsageError
+from annatto.core.errors import AnnattoError
 from annatto.core.progress import track
 from annatto.core.store import collection_hash
 from annatto.core.types import Collection
 from annatto.models.embedder import Embedder
-from annatto.models.transformer import auto_dtype, state_identity
-from annatto.train import batches, checkpoint, lora
+from annatto.train import checkpoint, pace, refuse, student
+from annatto.train.checkpoint import Best, Progress
+from annatto.train.course import Course, learn, lesson, prepare
+from annatto.train.metrics import Metrics
+from annatto.train.preview import preview
 from annatto.train.settings import Settings
-from annatto.train.step import Step
-from annatto.train.texts import Texts, tokenize
+from annatto.train.stop import listening
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
-PROBE_STEPS = 3
-SHORT = 512
-"""Up to so many tokens, plain attention trains faster on a CPU than the fused kernel: 4.6 s a step
-instead of 5.6 s with 12 layers and 128 tokens."""
+VERSION = 2
+SAME_RUN = ("checkpoint_every", "tracker")
+"""Settings that may change between a run and its continuation."""
 
 
 def train(
-    collection: Collection, model: Embedder, *, settings: Settings, work: Path | None = None
+    collection: Collection,
+    model: Embedder,
+    *,
+    settings: Settings,
+    work: Path | None = None,
+    evaluate: Callable[[Embedder], float] | None = None,
 ) -> Embedder:
     """Train a copy of `model` on the split `train` and return it, merged, in float32.
+
+    Under torchrun every process returns the same model, and the first writes what is in `work`.
 
     Args:
         collection: positives, mined negatives if any, and candidates of `settings.teacher`.
         model: the starting point; it is not changed.
         settings: see Settings.
-        work: where checkpoints go; a run that was killed continues from here to the same weights.
+        work: where checkpoints and metrics.jsonl go; a run that was stopped or killed continues
+            from here to the same weights. A file named `stop` there ends it after its step.
             Without it nothing is kept.
+        evaluate: scores the model in training, higher is better; called every
+            `settings.evaluate_every` steps and after the last.
 
     Raises:
-        SchemaError: no positives in the split, or a positive without a teacher score.
-        UsageError: the teacher is the starting point itself, or `work` belongs to another run.
+        SchemaError: no positives in the split, a positive without a teacher score, or a batch that
+            nothing can be learnt from.
+        UsageError: the teacher is the starting point itself, `work` belongs to another run, or the
+            settings name a task that is not there.
         AnnattoError: the loss is no longer a number.
+        Stopped: a signal or the stop file asked for it; the same call goes on.
     """
-    _refuse_self_teaching(collection, model, settings)
-    found = batches.examples(collection, teacher=settings.teacher)
-    texts = tokenize(collection, model, found)
-    _say_cut(model, texts, found)
-    student = _copy(model, settings, model.dtype if settings.lora_rank else "float32")
-    _attend_plainly(student)
-    is_mixed = (auto_dtype() if settings.lora_rank == 0 else model.dtype) == "bfloat16"
-    step = Step(student, texts, settings, is_mixed)
+    course = prepare(collection, model, settings, evaluate=evaluate, work=work)
     run = _run_key(collection, model, settings)
-    settings = _with_steps(step, found, settings, run=run, work=work)
-    log = _run(replace(step, settings=settings), found, run=run, work=work)
+    course = _paced(course, run=run, work=work)
+    refuse.one_class(course.found, course.plan(), course.settings)
+    done = _run(course, run=run, work=work)
     card = {
         "stage": "train.loop.train",
-        "settings": asdict(settings),
+        "settings": asdict(course.settings),
         "inputs": {"collection": collection_hash(collection), "weights_id": model.weights_id},
-        "notes": {
-            "queries": len(found.queries),
-            "examples": len(found.query),
-            "queries cut": texts.cut_queries,
-            "documents cut": texts.cut_documents,
-            "log": log,
-        },
+        "notes": _notes(course, done),
     }
-    return replace(_merged(model, student, settings), card=card)
-
-
-def _refuse_self_teaching(collection: Collection, model: Embedder, settings: Settings) -> None:
-    source = collection.card.get("sources", {}).get(settings.teacher, {})
-    if source.get("weights_id") == model.weights_id and not settings.self_teaching:
-        raise UsageError(
-            f"the teacher '{settings.teacher}' is {model.name} itself, the model to be trained: it "
-            "can teach nothing new; choose another teacher, or say self_teaching = true."
-        )
-
-
-def _say_cut(model: Embedder, texts: Texts, found: batches.Examples) -> None:
-    if texts.cut_queries or texts.cut_documents:
-        logger.warning(
-            "%s: %d of %d queries and %d of %d documents are longer than %d tokens; their ends "
-            "are not trained on",
-            model.name,
-            texts.cut_queries,
-            len(found.queries),
-            texts.cut_documents,
-            len(texts.rows),
-            model.max_tokens,
-        )
+    return replace(student.merged(model, course.settings, _kept(course, done)), card=card)
 
 
 def _run_key(collection: Collection, model: Embedder, settings: Settings) -> str:
     """Names a run: a checkpoint of another one is refused."""
     said = {
-        "settings": {k: v for k, v in asdict(settings).items() if k != "checkpoint_every"},
+        "settings": {k: v for k, v in asdict(settings).items() if k not in SAME_RUN},
         "collection": collection_hash(collection),
         "model": {**model.describe(), "weights_id": model.weights_id, "dtype": model.dtype},
+        "version": VERSION,
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def _copy(model: Embedder, settings: Settings, dtype: str) -> Embedder:
-    """A copy to train: frozen weights with adapters, or all weights."""
-    copy = model.reload(dtype)
-    if settings.lora_rank == 0:
-        return copy
-    adapted = lora.attach(
-        copy.model, rank=settings.lora_rank, alpha=settings.lora_alpha, seed=settings.seed
+def _paced(course: Course, *, run: str, work: Path | None) -> Course:
+    """The course with `minutes` turned into a number of steps."""
+    if course.settings.minutes <= 0:
+        return course
+    short = replace(course, settings=replace(course.settings, steps=pace.PROBE_STEPS))
+    planned = list(short.plan())
+
+    def once(number: int) -> None:
+        learn(course, lesson(course, planned[number], number), number)
+
+    steps = pace.steps_in(
+        course.settings.minutes, once, run=run, work=work, ranks=course.step.ranks
     )
-    return replace(copy, model=adapted)
+    course.step.model.model.zero_grad(set_to_none=True)
+    return replace(course, settings=replace(course.settings, steps=steps))
 
 
-def _attend_plainly(student: Embedder) -> None:
-    if student.device.type == "cpu" and student.max_tokens <= SHORT:
-        network: Any = student.model
-        network.set_attn_implementation("eager")
-
-
-def _merged(model: Embedder, student: Embedder, settings: Settings) -> Embedder:
-    """The trained weights in float32; adapters are merged into the float32 originals."""
-    whole = _copy(model, settings, "float32")
-    checkpoint.put(whole.model, checkpoint.trained(student.model))
-    if settings.lora_rank:
-        whole = replace(whole, model=lora.merge(whole.model))
-    whole.model.eval().requires_grad_(False)
-    return replace(whole, weights_id=state_identity(whole.model))
-
-
-def _with_steps(
-    step: Step, found: batches.Examples, settings: Settings, *, run: str, work: Path | None
-) -> Settings:
-    """Turn `minutes` into a number of steps, once per run, from a timed probe."""
-    if settings.minutes <= 0:
-        return settings
-    chosen = work / "steps.json" if work else None
-    if chosen and chosen.exists() and (said := read_json(chosen))["run"] == run:
-        return replace(settings, steps=int(said["steps"]))
-    plan = batches.plan(
-        found, batch_size=settings.batch_size, steps=PROBE_STEPS, seed=settings.seed
+def _run(course: Course, *, run: str, work: Path | None) -> Progress:
+    """All steps, from the newest checkpoint where there is one."""
+    settings, processes, model = course.settings, course.step.ranks, course.step.model
+    optimizer = torch.optim.AdamW(course.parameters, lr=settings.lr, weight_decay=0.0)
+    progress = _begin(course, optimizer, run=run, work=work)
+    metrics = Metrics(
+        progress.log,
+        work=work if processes.is_first else None,
+        tracker=settings.tracker if processes.is_first else "",
+        name=model.name,
     )
-    seconds = []
-    for number, rows in enumerate(plan):
-        begin = time.perf_counter()
-        step(
-            batches.build(
-                found, rows, negatives=settings.negatives, seed=settings.seed, step=number
-            )
-        )
-        seconds.append(time.perf_counter() - begin)
-    step.model.model.zero_grad(set_to_none=True)
-    steps = max(int(settings.minutes * 60 / float(np.median(seconds))), 1)
-    logger.warning(
-        "%.2f s a step: %d steps in %g minutes", np.median(seconds), steps, settings.minutes
-    )
-    if chosen:
-        write_json(chosen, {"run": run, "steps": steps})
-    return replace(settings, steps=steps)
+    label = f"{model.name}: training"
+    with listening(work) as stop:
+        for number, rows in track(enumerate(course.plan()), label, settings.steps):
+            if number < progress.done:
+                continue
+            row = _update(course, optimizer, rows, number)
+            best = _evaluated(course, progress.best, row)
+            metrics.add(row)
+            progress = Progress(number + 1, metrics.rows, best)
+            is_asked = processes.any(stop.is_asked)
+            is_due = progress.done % settings.checkpoint_every == 0
+            if work and processes.is_first and (is_asked or is_due or _is_last(course, number)):
+                checkpoint.save(work, progress, run=run, model=model.model, optimizer=optimizer)
+            if is_asked:
+                raise stop.obey(progress.done, settings.steps)
+    metrics.close()
+    return progress
 
 
-def _run(
-    step: Step, found: batches.Examples, *, run: str, work: Path | None
-) -> list[Mapping[str, Any]]:
-    """All steps, from the newest checkpoint where there is one; returns the metric log."""
-    settings, model = step.settings, step.model.model
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=0.0)
-    done = 0
-    log: list[Mapping[str, Any]] = []
+def _begin(
+    course: Course, optimizer: torch.optim.Optimizer, *, run: str, work: Path | None
+) -> Progress:
+    """Where the run stands; before its first step, what the model will see is shown."""
+    model = course.step.model.model
+    progress = Progress()
     if work:
-        done, log = checkpoint.restore(work, run=run, model=model, optimizer=optimizer)
-        if done:
-            logger.warning("continuing after step %d of %d", done, settings.steps)
+        progress = checkpoint.restore(work, run=run, model=model, optimizer=optimizer)
+    if progress.done:
+        logger.warning("continuing after step %d of %d", progress.done, course.settings.steps)
+    elif course.step.ranks.is_first:
+        _show(course)
     model.train()
-    plan = batches.plan(
-        found, batch_size=settings.batch_size, steps=settings.steps, seed=settings.seed
-    )
-    for number, rows in track(enumerate(plan), f"{step.model.name}: training", settings.steps):
-        if number < done:
+    return progress
+
+
+def _show(course: Course) -> None:
+    """Log the first example of every task, and say which tasks will not be met."""
+    wanted = {course.found.tasks[number] for number in np.unique(course.found.task)}
+    for number, rows in enumerate(course.plan()):
+        if course.found.tasks[int(course.found.task[rows[0]])] not in wanted:
             continue
-        batch = batches.build(
-            found, rows, negatives=settings.negatives, seed=settings.seed, step=number
-        )
-        log.append(_update(step, optimizer, batch, number))
-        is_due = (number + 1) % settings.checkpoint_every == 0 or number + 1 == settings.steps
-        if work and is_due:
-            checkpoint.save(
-                work, run=run, step=number + 1, model=model, optimizer=optimizer, log=log
-            )
-    return log
+        made = lesson(course, rows, number)
+        wanted.remove(made.batch.task)
+        texts = (made.queries.ids, made.documents)
+        logger.info(preview(course.step.model, course.found, made.batch, *texts))
+        if not wanted:
+            return
+    for name in sorted(wanted):
+        logger.warning("task '%s' is not met in %d steps", name, course.settings.steps)
 
 
 def _update(
-    step: Step, optimizer: torch.optim.Optimizer, batch: batches.Batch, number: int
-) -> dict[str, float]:
-    """One optimizer step; its random numbers depend on the seed and its number alone."""
-    rate = step.settings.rate(number)
+    course: Course, optimizer: torch.optim.Optimizer, rows: np.ndarray, number: int
+) -> dict[str, Any]:
+    """One optimizer step; the row of the metric log."""
+    rate = course.settings.rate(number)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    with torch.random.fork_rng():
-        torch.manual_seed(step.settings.seed * 1_000_003 + number)
-        loss = step(batch)
-    if not math.isfinite(loss):
-        raise AnnattoError(
-            f"the loss of step {number + 1} is {loss}; lower lr or raise temperature. The last "
-            "checkpoint is untouched."
-        )
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    norm = float(torch.nn.utils.clip_grad_norm_(parameters, 1.0))
+    made = lesson(course, rows, number)
+    loss = learn(course, made, number)
+    course.step.ranks.add_gradients(course.parameters)
+    norm = float(torch.nn.utils.clip_grad_norm_(course.parameters, 1.0))
+    refuse.loss(course.found, made.batch, (loss, norm), number)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return {"step": number + 1, "loss": loss, "gradient": norm, "lr": rate}
+    said = {"step": number + 1, "task": made.batch.task, "loss": loss}
+    if course.pool is not None:
+        said["demonstrations cut"] = made.cut
+    return {**said, "gradient": norm, "lr": rate}
+
+
+def _evaluated(course: Course, best: Best, row: dict[str, Any]) -> Best:
+    """Where an evaluation is due, put its score into the row; the better of `best` and this."""
+    settings, processes, model = course.settings, course.step.ranks, course.step.model
+    every, done = settings.evaluate_every, int(row["step"])
+    if course.evaluate is None or not every or (done % every and done != settings.steps):
+        return best
+    value = 0.0
+    if processes.is_first:
+        with torch.random.fork_rng():
+            value = float(course.evaluate(model))
+        model.model.train()
+    value = processes.share(value)
+    if not math.isfinite(value):
+        raise AnnattoError(f"the evaluation after step {done} gave {value}; a number is needed.")
+    row["dev"] = value
+    logger.info("step %d of %d: %.4f on dev", done, settings.steps, value)
+    return best.better(value, done, model.model)
+
+
+def _is_last(course: Course, number: int) -> bool:
+    return number + 1 == course.settings.steps
+
+
+def _kept(course: Course, done: Progress) -> checkpoint.State:
+    """What was trained: the best evaluated state, or the last."""
+    if course.settings.keep == "best" and done.best.step:
+        return done.best.state
+    return checkpoint.trained(course.step.model.model)
+
+
+def _notes(course: Course, done: Progress) -> dict[str, Any]:
+    found, texts = course.found, course.texts
+    notes: dict[str, Any] = {
+        "queries": len(found.queries),
+        "examples": len(found.query),
+        "queries cut": texts.cut_queries,
+        "documents cut": texts.cut_documents,
+        "log": done.log,
+    }
+    if course.settings.teacher:
+        notes["negatives without a teacher score"] = found.unscored
+    if done.best.step:
+        notes["best"] = {"step": done.best.step, "dev": done.best.value}
+    return notes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,8 @@ from annatto.models.embedder import Embedder
 from annatto.models.tokens import Tokens
 from annatto.models.transformer import plan_batches
 from annatto.ops import gradcache
+from annatto.ops.ranks import gather
+from annatto.train.ranks import Ranks
 
 Ids = Sequence[Sequence[int]]
 
@@ -33,6 +35,11 @@ class Chunk:
     shared: int
     seed: int
 
+    @property
+    def tokens(self) -> int:
+        """What goes through the model, padding included."""
+        return self.shared + (max(map(len, self.ids)) - self.shared) * len(self.ids)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -43,16 +50,18 @@ class Step:
         chunk_tokens: tokens whose activations may be in memory at once; a larger batch goes through
             gradient caching.
         is_mixed: compute in bfloat16 where it is safe.
+        ranks: the processes that share the batch; each adds the gradients of its own chunks.
     """
 
     model: Embedder
     chunk_tokens: int
     is_mixed: bool
+    ranks: Ranks
 
     def __call__(
-        self, queries: Tokens, documents: Ids, targets: Targets, objective: Objective, *, seed: int
+        self, queries: Tokens, documents: Ids, targets: Targets, objective: Objective, seed: int
     ) -> float:
-        """The loss of a batch.
+        """The loss of the whole batch, the same in every process.
 
         Args:
             queries: (b,) texts with what they share.
@@ -62,12 +71,23 @@ class Step:
             seed: of dropout.
         """
         chunks = list(self._chunks(queries, documents, seed))
-        order = torch.tensor([row for chunk in chunks for row in chunk.rows])
-        back = order.argsort().to(self.model.device)
-        loss = _loss(objective, targets, back, len(queries.ids))
-        is_small = sum(_tokens(chunk) for chunk in chunks) <= self.chunk_tokens
+        shares = [chunks[rank :: self.ranks.world] for rank in range(self.ranks.world)]
+        sizes = [sum(len(chunk.rows) for chunk in share) for share in shares]
+        order = [row for share in shares for chunk in share for row in chunk.rows]
+        back = torch.tensor(order, device=self.model.device).argsort()
+        count = len(queries.ids)
+
+        def loss(vectors: torch.Tensor) -> torch.Tensor:
+            ordered = gather(vectors, sizes, self.ranks.rank)[back]
+            return objective(ordered[:count], ordered[count:], targets)
+
+        own = shares[self.ranks.rank]
+        if not own:  # fewer texts than processes: nothing to add, but the others wait for it
+            return float(loss(torch.empty(0, self.model.dim, device=self.model.device)))
+        is_small = sum(chunk.tokens for chunk in own) <= self.chunk_tokens
         backward = gradcache.plain if is_small else gradcache.cached
-        return float(backward(self._encode, chunks, loss))
+        with torch.random.fork_rng():
+            return float(backward(self._encode, own, loss))
 
     def _chunks(self, queries: Tokens, documents: Ids, seed: int) -> Iterator[Chunk]:
         """Queries and documents, each sorted by length and cut by tokens.
@@ -82,30 +102,21 @@ class Step:
         number = 0
         for ids, begin, common in lots:
             order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-            lengths = [len(ids[i]) - common for i in order]
-            for start, stop in plan_batches(lengths, max(self.chunk_tokens // 2 - common, 1)):
+            for start, stop in self._ranges([len(ids[i]) - common for i in order], common):
                 rows = order[start:stop]
-                number += 1
                 yield Chunk(
-                    [begin + i for i in rows], [ids[i] for i in rows], common, seed + number
+                    [begin + i for i in rows], [ids[i] for i in rows], common, seed * 4096 + number
                 )
+                number += 1
+
+    def _ranges(self, lengths: Sequence[int], shared: int) -> Iterator[tuple[int, int]]:
+        """Ranges within the budget; in several processes no longer than an even share."""
+        budget = max(self.chunk_tokens // 2 - shared, 1)
+        most = -(-len(lengths) // self.ranks.world)
+        for start, stop in plan_batches(lengths, budget):
+            yield from ((i, min(i + most, stop)) for i in range(start, stop, most))
 
     def _encode(self, chunk: Chunk) -> torch.Tensor:
         torch.manual_seed(chunk.seed)
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=self.is_mixed):
             return self.model.embed(chunk.ids, shared=chunk.shared)
-
-
-def _tokens(chunk: Chunk) -> int:
-    longest = max(len(row) for row in chunk.ids)
-    return chunk.shared + (longest - chunk.shared) * len(chunk.ids)
-
-
-def _loss(
-    objective: Objective, targets: Targets, back: torch.Tensor, queries: int
-) -> Callable[[torch.Tensor], torch.Tensor]:
-    def loss(vectors: torch.Tensor) -> torch.Tensor:
-        ordered = vectors[back]
-        return objective(ordered[:queries], ordered[queries:], targets)
-
-    return loss

@@ -10,36 +10,45 @@ import pyarrow as pa
 from annatto.core.progress import track
 from annatto.core.types import BATCH_ROWS, Collection, Ragged, query_prompts
 from annatto.models.embedder import Embedder
-from annatto.train.batches import Examples
+from annatto.train.examples import Examples
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Tokenised queries and documents.
+    """Tokenised documents, and how long queries are.
 
     Attributes:
-        queries: int32 ids; row i is row i of `Examples.queries`, its prompt included.
+        queries: (q,) int64 tokens of each row of `Examples.queries`, its prompt included.
         documents: int32 ids of the documents in `rows`.
         rows: (n,) int64, ascending corpus rows.
         cut_queries: how many queries lost their end to the token limit.
         cut_documents: how many documents did.
     """
 
-    queries: Ragged
+    queries: np.ndarray
     documents: Ragged
     rows: np.ndarray
     cut_queries: int
     cut_documents: int
 
-    def of(self, query: np.ndarray, documents: np.ndarray) -> list[list[int]]:
-        """Ids of these queries, then of these corpus rows."""
-        at = np.searchsorted(self.rows, documents)
-        return [_row(self.queries, i) for i in query] + [_row(self.documents, i) for i in at]
+    def read(self, documents: np.ndarray) -> list[list[int]]:
+        """Ids of these corpus rows."""
+        return [_row(self.documents, i) for i in np.searchsorted(self.rows, documents)]
+
+    def lengths(self, found: Examples) -> np.ndarray:
+        """(e,) int64 tokens of each example: its query and its positive."""
+        at = np.searchsorted(self.rows, found.positive)
+        documents = np.diff(self.documents.offsets)
+        return np.asarray(self.queries[found.query] + documents[at])
 
 
 def tokenize(collection: Collection, model: Embedder, found: Examples) -> Texts:
-    """Tokenise every query and document of `found` the way `model.encode` would."""
-    rows = np.unique(np.concatenate([found.positive, found.negatives.ravel()]))
+    """Tokenise every document of `found` the way `model.encode` would, and measure its queries.
+
+    Queries are tokenised again for each batch, behind its demonstrations; see `train.asked`.
+    """
+    parts = (found.positive, found.positives.ravel(), found.negatives.ravel())
+    rows = np.unique(np.concatenate(parts))
     rows = rows[rows >= 0]
     lists, cut_documents = [], 0
     batches = collection.document_texts(rows)
@@ -51,16 +60,14 @@ def tokenize(collection: Collection, model: Embedder, found: Examples) -> Texts:
     return Texts(queries, _joined(lists), rows, cut_queries, cut_documents)
 
 
-def _queries(queries: pa.Table, model: Embedder) -> tuple[Ragged, int]:
+def _queries(queries: pa.Table, model: Embedder) -> tuple[np.ndarray, int]:
     texts = queries["text"].to_pylist()
-    ids: list[list[int]] = [[]] * len(texts)
-    cut = 0
+    lengths, cut = np.zeros(len(texts), np.int64), 0
     for prompt, rows in query_prompts(queries):
         tokens = model.tokenize([texts[i] for i in rows], prompt=prompt)
+        lengths[rows] = [len(row) for row in tokens.ids]
         cut += int(tokens.cut.sum())
-        for i, row in zip(rows, tokens.ids, strict=True):
-            ids[i] = row
-    return _ragged(ids), cut
+    return lengths, cut
 
 
 def _ragged(ids: list[list[int]]) -> Ragged:

@@ -8,7 +8,7 @@ from annatto.app.cli import app
 from annatto.core.store import open_collection, save
 from annatto.index.folder import build
 from annatto.testing import tiny_collection, tiny_encoder
-from annatto.train.batches import examples
+from annatto.train.examples import examples
 
 RECIPE = '[[stage]]\nname = "begin"\nuse = "data.fake.begin"\nseed = 2\n'
 

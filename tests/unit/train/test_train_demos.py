@@ -9,8 +9,11 @@ import pytest
 
 from annatto.core.errors import SchemaError, UsageError
 from annatto.testing import tiny_collection
-from annatto.train.batches import build, examples, plan
+from annatto.train.batches import build
 from annatto.train.demos import draw, pool
+from annatto.train.examples import examples
+from annatto.train.plan import plan
+from annatto.train.settings import Settings
 
 
 def with_column(collection, name, values):

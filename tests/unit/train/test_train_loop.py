@@ -14,7 +14,7 @@ from annatto.core.tables import CANDIDATES, JUDGMENTS
 from annatto.models.embedder import Embedder
 from annatto.testing import tiny_collection, tiny_model
 from annatto.train import loop
-from annatto.train.batches import examples
+from annatto.train.examples import examples
 from annatto.train.loop import train
 from annatto.train.settings import Settings
 from annatto.train.texts import tokenize
@@ -89,20 +89,23 @@ def test_a_run_stopped_between_checkpoints_resumes_to_the_same_bytes(model, tmp_
     whole = train(taught(), model, settings=FAST)
     update = loop._update
 
-    def stop_at_four(step, optimizer, batch, number):
+    def stop_at_four(course, optimizer, rows, number):
         if number == 3:
             raise KeyboardInterrupt
-        return update(step, optimizer, batch, number)
+        return update(course, optimizer, rows, number)
 
     monkeypatch.setattr(loop, "_update", stop_at_four)
     with pytest.raises(KeyboardInterrupt):
         train(taught(), model, settings=FAST, work=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-00000002"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint-00000002",
+        "metrics.jsonl",
+    ]
     done = []
 
-    def count(step, optimizer, batch, number):
+    def count(course, optimizer, rows, number):
         done.append(number)
-        return update(step, optimizer, batch, number)
+        return update(course, optimizer, rows, number)
 
     monkeypatch.setattr(loop, "_update", count)
     resumed = train(taught(), model, settings=FAST, work=tmp_path)
@@ -210,10 +213,10 @@ def test_dropout_depends_on_the_step_alone_so_a_resumed_run_draws_the_same(tmp_p
     whole = train(taught(), model, settings=settings, work=tmp_path / "whole")
     update = loop._update
 
-    def stop_at_three(step, optimizer, batch, number):
+    def stop_at_three(course, optimizer, rows, number):
         if number == 2:
             raise KeyboardInterrupt
-        return update(step, optimizer, batch, number)
+        return update(course, optimizer, rows, number)
 
     monkeypatch.setattr(loop, "_update", stop_at_three)
     with pytest.raises(KeyboardInterrupt):
@@ -260,9 +263,9 @@ def test_training_reads_queries_and_documents_as_encoding_does(model):
     texts = tokenize(collection, model, found)
     asked = found.queries["text"].to_pylist()
     shown = model.tokenize(asked, prompt="query").ids
-    assert texts.of(np.arange(len(asked)), np.array([], np.int64)) == shown
+    assert texts.asked(np.arange(len(asked))).ids == shown
     documents = next(collection.document_texts(texts.rows))
-    assert texts.of(np.array([], np.int64), texts.rows) == model.tokenize(documents).ids
+    assert texts.read(texts.rows) == model.tokenize(documents).ids
 
 
 @pytest.mark.parametrize(

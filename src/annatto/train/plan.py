@@ -1,0 +1,86 @@
+"""Which examples meet at which step.
+
+The plan is a pure function of the examples and the settings, so that a resumed run continues with
+the batch it would have had.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from annatto.train.examples import Examples
+from annatto.train.settings import Settings
+
+
+def plan(
+    found: Examples, *, settings: Settings, lengths: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Example numbers of every step, (≤ batch_size,) int64 each; one task per batch.
+
+    In an epoch every example is met once, or as often as its task's weight says. A task's examples
+    are shuffled and cut into batches whose sizes differ by one at most; then all batches of the
+    epoch are shuffled.
+
+    Args:
+        found: what to plan.
+        settings: `batch_size`, `steps`, `seed`, `buckets` and `tasks` are read.
+        lengths: (e,) tokens of each example; needed when `buckets` is above 1.
+    """
+    numbers = np.unique(found.task)
+    weights = [settings.task(found.tasks[number]).weight for number in numbers]
+    groups = [np.flatnonzero(found.task == number) for number in numbers]
+    streams = [_stream(rows, settings, lengths) for rows in groups]
+    sizes = [_batches(len(rows), settings) for rows in groups]
+    batches = _shuffled(streams, sizes, weights, settings.seed)
+    return itertools.islice(batches, settings.steps)
+
+
+def _shuffled(
+    streams: Sequence[Iterator[np.ndarray]],
+    sizes: Sequence[int],
+    weights: Sequence[float],
+    seed: int,
+) -> Iterator[np.ndarray]:
+    """Epochs of `sizes` × `weights` batches of each stream; fractions are carried over."""
+    for epoch in itertools.count():
+        batches: list[np.ndarray] = []
+        for stream, size, weight in zip(streams, sizes, weights, strict=True):
+            share = size * weight
+            due = int(share * (epoch + 1)) - int(share * epoch)
+            batches += itertools.islice(stream, due)
+        rng = np.random.default_rng([seed, epoch])
+        for at in rng.permutation(len(batches)):
+            yield batches[at]
+
+
+def _stream(
+    rows: np.ndarray, settings: Settings, lengths: np.ndarray | None
+) -> Iterator[np.ndarray]:
+    """Batches of one task without end; between two rounds all of its examples were met."""
+    for epoch in itertools.count():
+        rng = np.random.default_rng([settings.seed, 2, int(rows[0]), epoch])
+        shuffled = rng.permutation(rows)
+        batches: list[np.ndarray] = []
+        for bucket in _buckets(shuffled, settings.buckets, lengths):
+            batches += np.array_split(bucket, -(-len(bucket) // settings.batch_size))
+        for at in rng.permutation(len(batches)):
+            yield batches[at]
+
+
+def _buckets(rows: np.ndarray, count: int, lengths: np.ndarray | None) -> list[np.ndarray]:
+    """Rows of similar length together, each group in the order of `rows`."""
+    if count == 1 or lengths is None:
+        return [rows]
+    places = np.argsort(lengths[rows], kind="stable")
+    return [rows[np.sort(part)] for part in np.array_split(places, count) if len(part)]
+
+
+def _batches(examples: int, settings: Settings) -> int:
+    """How many batches one round of a task has."""
+    parts = [examples]
+    if settings.buckets > 1:
+        parts = [len(p) for p in np.array_split(np.zeros(examples), settings.buckets) if len(p)]
+    return sum(-(-size // settings.batch_size) for size in parts)

@@ -1,0 +1,171 @@
+"""What training refuses, says and shows before it learns anything."""
+
+import dataclasses
+import logging
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from annatto.core.errors import AnnattoError, SchemaError, UsageError
+from annatto.core.tables import CANDIDATES, JUDGMENTS
+from annatto.testing import tiny_collection
+from annatto.train import loop, metrics
+from annatto.train.loop import train
+from annatto.train.tasks import Task
+
+SIMILAR = {"alike": Task(objective="cosent")}
+
+
+def test_graded_pairs_and_search_are_trained_in_one_run(tiny, two_tasks, fast):
+    settings = dataclasses.replace(fast, steps=9, tasks=SIMILAR)
+    log = train(two_tasks, tiny, settings=settings).card["notes"]["log"]
+    assert {row["task"] for row in log} == {"alike", "search"}
+
+
+def test_a_batch_of_one_grade_is_refused_before_the_first_step(tiny, two_tasks, fast):
+    grades = np.ones(two_tasks.judgments.num_rows, np.float32)
+    same = two_tasks.judgments.set_column(2, "grade", [grades])
+    message = r"of step \d+ \(task 'alike', queries 'q0\d', .*\) has only pairs of grade 1"
+    with pytest.raises(SchemaError, match=message):
+        train(
+            two_tasks.with_judgments(same, "test"),
+            tiny,
+            settings=dataclasses.replace(fast, steps=8, tasks=SIMILAR),
+        )
+
+
+def test_a_batch_without_anything_to_compare_is_refused_by_name(tiny, fast):
+    settings = dataclasses.replace(fast, tasks={"tiny": Task(in_batch_negatives=False)})
+    message = r"of step 1 \(task 'tiny', queries 'q\d\d', .*\) is masked altogether"
+    with pytest.raises(SchemaError, match=message):
+        train(tiny_collection(), tiny, settings=settings)
+
+
+def test_a_teacher_score_that_is_infinite_is_refused_by_name(tiny, fast):
+    ids = [f"{i:02}" for i in range(20)]
+    scores = CANDIDATES.table(
+        {
+            "query_id": [f"q{i}" for i in ids],
+            "doc_id": [f"d{i}" for i in ids],
+            "source": ["teacher:test"] * 20,
+            "rank": [1] * 20,
+            "score": [float("inf")] * 20,
+        }
+    )
+    collection = tiny_collection().with_candidates(scores, "test")
+    settings = dataclasses.replace(fast, teacher="teacher:test")
+    with pytest.raises(SchemaError, match=r"step 1 \(task 'tiny'.*no finite number"):
+        train(collection, tiny, settings=settings)
+
+
+def test_negatives_without_a_teacher_score_are_counted_and_said_once(tiny, fast, caplog):
+    collection = tiny_collection()
+    ids = [f"{i:02}" for i in range(20)]
+    mined = JUDGMENTS.table(
+        {
+            "query_id": [f"q{i}" for i in ids],
+            "doc_id": ["d50"] * 20,
+            "grade": [0.0] * 20,
+            "origin": ["mined:test"] * 20,
+        }
+    )
+    scores = CANDIDATES.table(
+        {
+            "query_id": [f"q{i}" for i in ids] + ["q00"],
+            "doc_id": [f"d{i}" for i in ids] + ["d50"],
+            "source": ["teacher:test"] * 21,
+            "rank": [1] * 21,
+            "score": [1.0] * 21,
+        }
+    )
+    judged = pa.concat_tables([collection.judgments, mined])
+    collection = collection.with_judgments(judged, "test").with_candidates(scores, "test")
+    settings = dataclasses.replace(fast, teacher="teacher:test")
+    trained = train(collection, tiny, settings=settings)
+    assert trained.card["notes"]["negatives without a teacher score"] == 19
+    assert caplog.text.count("19 of 20 mined negatives have no score of 'teacher:test'") == 1
+
+
+def test_settings_of_an_unknown_task_name_the_nearest(tiny, fast):
+    settings = dataclasses.replace(fast, tasks={"tinny": Task()})
+    with pytest.raises(UsageError, match="has the task 'tinny'; did you mean tiny"):
+        train(tiny_collection(), tiny, settings=settings)
+
+
+def test_evaluation_without_a_function_is_refused(tiny, fast):
+    with pytest.raises(UsageError, match="evaluate_every needs a function"):
+        train(tiny_collection(), tiny, settings=dataclasses.replace(fast, evaluate_every=1))
+
+
+def test_an_evaluation_that_is_no_number_is_refused(tiny, fast):
+    settings = dataclasses.replace(fast, evaluate_every=1)
+    with pytest.raises(AnnattoError, match="evaluation after step 1 gave nan"):
+        train(tiny_collection(), tiny, settings=settings, evaluate=lambda _: float("nan"))
+
+
+def test_a_loss_that_is_no_number_names_its_task_and_queries(tiny, fast, monkeypatch):
+    monkeypatch.setattr(loop, "learn", lambda *_: float("nan"))
+    message = r"loss of step 1 is nan \(task 'tiny', queries 'q\d\d'"
+    with pytest.raises(AnnattoError, match=message):
+        train(tiny_collection(), tiny, settings=fast)
+
+
+def test_one_decoded_example_of_every_task_is_shown_with_its_mask(
+    tiny, two_tasks, fast, caplog
+):
+    caplog.set_level(logging.INFO)
+    settings = dataclasses.replace(fast, steps=9, tasks=SIMILAR)
+    train(two_tasks, tiny, settings=settings)
+    assert caplog.text.count("task 'alike': 4 queries, 4 documents") == 1
+    assert caplog.text.count("task 'search': 4 queries, 4 documents") == 1
+    assert r"'Instruct: Find it.\nQuery: what about rare" in caplog.text
+    assert "<eos>'" in caplog.text
+    shown = next(line for line in caplog.text.splitlines() if line.startswith("  mask "))
+    assert sorted(shown.removeprefix("  mask ")) == sorted("+−−−")
+    assert sum(line.startswith("  + '") for line in caplog.text.splitlines()) == 2
+
+
+def test_a_task_that_is_not_met_is_said(tiny, two_tasks, fast, caplog):
+    train(two_tasks, tiny, settings=dataclasses.replace(fast, steps=1))
+    assert caplog.text.count("is not met in 1 steps") == 1
+
+
+def test_a_tracker_that_is_not_installed_is_refused_before_training(tiny, fast, tmp_path):
+    from accelerate.tracking import get_available_trackers
+
+    missing = {"tensorboard", "trackio"} - set(map(str, get_available_trackers()))
+    for name in missing:
+        settings = dataclasses.replace(fast, tracker=name)
+        with pytest.raises(UsageError, match=f"needs the package {name}, which is not installed"):
+            train(tiny_collection(), tiny, settings=settings, work=tmp_path)
+
+
+def test_a_tracker_is_shown_every_number_and_closed(tiny, fast, tmp_path, monkeypatch):
+    from accelerate import tracking
+
+    seen = []
+
+    class Fake:
+        requires_logging_directory = True
+
+        def __init__(self, name, logging_dir):
+            seen.append((name, logging_dir))
+
+        def start(self):
+            seen.append("start")
+
+        def log(self, values, step):
+            seen.append((step, sorted(values)))
+
+        def finish(self):
+            seen.append("finish")
+
+    monkeypatch.setattr(tracking, "get_available_trackers", lambda: ["tensorboard"])
+    monkeypatch.setitem(tracking.LOGGER_TYPE_TO_CLASS, "tensorboard", Fake)
+    settings = dataclasses.replace(fast, steps=2, tracker="tensorboard")
+    train(tiny_collection(), tiny, settings=settings, work=tmp_path)
+    rows = [(step, ["gradient", "loss", "lr"]) for step in (1, 2)]
+    assert seen == [("tiny", str(tmp_path)), "start", *rows, "finish"]
+    with pytest.raises(UsageError, match="needs a work folder"):
+        metrics.check_tracker("tensorboard", None)
