@@ -31,7 +31,12 @@ from annatto.ops.pooling import POOLINGS, pool
 
 logger = logging.getLogger(__name__)
 
-BATCH_TOKENS = {"cpu": 4096, "cuda": 65536}
+GPU_TOKENS = 65536
+THREAD_TOKENS = 512
+MOST_TOKENS = 4096
+"""A batch holds so many tokens: on a GPU, for each thread of a processor, at most on a processor.
+Small batches pad less: with 512 rather than 4096, 24 documents of 40 to 512 tokens took all-MiniLM
+a third and SmolLM2 a fifth less processor time on one thread."""
 SHORTEST = 8
 
 
@@ -185,7 +190,8 @@ class Embedder:
         tokens = self.tokenize(texts, prompt=prompt)
         if tokens.cut.any():
             logger.warning(CUT, self.name, tokens.cut.sum(), len(texts), self.max_tokens)
-        return vectors.plan(tokens.ids, BATCH_TOKENS[self.device.type])
+        threads = min(THREAD_TOKENS * torch.get_num_threads(), MOST_TOKENS)
+        return vectors.plan(tokens.ids, threads if self.device.type == "cpu" else GPU_TOKENS)
 
     def _run(self, planned: vectors.Plan) -> np.ndarray:
         self.model.eval()
@@ -218,8 +224,7 @@ class Embedder:
         extra = {}
         if not bool(mask[:, 0].all()) and not transformer.numbers_positions(self.model):
             extra["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
-        seen = None if transformer.sees_no_padding(self.model, mask) else mask
-        hidden = self.model(input_ids=ids, attention_mask=seen, **extra).last_hidden_state
+        hidden = self.model(input_ids=ids, attention_mask=mask, **extra).last_hidden_state
         return pool(hidden, mask, self.pooling)
 
     def variant(
