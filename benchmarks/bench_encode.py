@@ -6,8 +6,9 @@
 Both sides read the same saved folder in the same dtype and encode the same documents: all-MiniLM in
 float32 and the first 12 layers of SmolLM2 in bfloat16, read at their last token. Without a folder
 the documents are functions of the Python standard library. The peer's batch size is the fastest of
-32, 64 and 128 in a short trial. `ratio` is the smaller of the two models'. A share says how much of
-the machine's matmul rate our side reaches, counting real tokens only.
+32, 64 and 128 (or `--sizes`) in a short trial. `ratio` is the smaller of the two models'. A share
+says how much of the machine's matmul rate our side reaches, counting real tokens only. With --quick
+the peer pads its one small batch to the longest text, so that its ratio says nothing.
 """
 
 from __future__ import annotations
@@ -51,10 +52,10 @@ def peer_of(folder: Path, dtype: str) -> SentenceTransformer:
     return peer
 
 
-def best_size(peer: SentenceTransformer, texts: Sequence[str]) -> int:
+def best_size(peer: SentenceTransformer, texts: Sequence[str], sizes: Sequence[int]) -> int:
     """The peer's fastest batch size; each is tried twice, the faster time counts."""
     seconds = {}
-    for size in SIZES * 2:
+    for size in [*sizes, *sizes]:
         begin = time.perf_counter()
         peer.encode(texts, batch_size=size, convert_to_numpy=True)
         seconds[size] = min(seconds.get(size, np.inf), time.perf_counter() - begin)
@@ -83,7 +84,7 @@ def measure(name: str, texts: Sequence[str], asked: Any) -> tuple[Timings, float
             Path(scratch) / "model"
         )
         ours, peer = Embedder.load(saved, dtype=dtype), peer_of(saved, dtype)
-    size = SIZES[0] if asked.quick else best_size(peer, texts)
+    size = asked.sizes[0] if asked.quick else best_size(peer, texts, asked.sizes)
 
     def their() -> np.ndarray:
         return peer.encode(texts, batch_size=size, convert_to_numpy=True)
@@ -116,14 +117,15 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("documents", nargs="?", type=Path, help="a folder with a corpus, as medquad")
     words.add_argument("--texts", type=int, default=256)
-    words.add_argument("--max-tokens", type=int, default=256)
+    words.add_argument("--max-tokens", type=int, default=512)
     words.add_argument("--rounds", type=int, default=7)
     words.add_argument("--good", type=float, default=GOOD, help="share of the best probe")
+    words.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="tried for the peer")
     words.add_argument("--seed", type=int, default=0)
-    words.add_argument("--quick", action="store_true", help="a minute, few texts, no trial")
+    words.add_argument("--quick", action="store_true", help="under a minute; to see that it runs")
     asked = words.parse_args()
     if asked.quick:
-        asked.texts, asked.rounds = 32, 2
+        asked.texts, asked.rounds, asked.good = 10, 2, 0.0
     texts = documents(asked.documents, asked.texts, asked.seed)
     found = {name: measure(name, texts, asked) for name in MODELS}
     worst = min(found, key=lambda name: found[name][0].ratio)

@@ -80,6 +80,18 @@ def shorten(
     return replace(prompt, demos=tuple(zip(short[::2], short[1::2], strict=True))), cut
 
 
+def limit_of(prompt: Prompt, tokenizer: Tokenizer, *, max_tokens: int, window: int) -> int:
+    """Tokens that a text behind this prompt may have: demonstrations come on top of `max_tokens`.
+
+    So they take nothing from the text, as far as the model's window allows.
+    """
+    if not prompt.demos:
+        return max_tokens
+    bare = render(replace(prompt, demos=()))
+    more = tokenizer.length(render(prompt)) - tokenizer.length(bare)
+    return min(max_tokens + more, window)
+
+
 def find(prompt: str | Prompt, stored: Mapping[str, Prompt]) -> Prompt:
     """The prompt of this name; `query/TASK` falls back to `query`.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from annatto.core.types import Prompt
 from annatto.models import layout, transformer
-from annatto.models.prompts import find, render, shorten, suffix
+from annatto.models.prompts import find, limit_of, render, shorten, suffix
 from annatto.models.tokens import Tokenizer
 from annatto.models.weights import resolve
 
@@ -57,12 +57,14 @@ class Reader:
     Attributes:
         tokenizer: with its special tokens laid open.
         prompts: by name; `document` and `query` are always there.
-        max_tokens: limit per text, prompt and special tokens included.
+        max_tokens: limit per text, instruction and special tokens included.
+        window: the longest input the model takes.
     """
 
     tokenizer: Tokenizer
     prompts: Mapping[str, Prompt]
     max_tokens: int
+    window: int
 
 
 def read(weights: str | Path) -> Reader:
@@ -78,6 +80,7 @@ def read(weights: str | Path) -> Reader:
         transformer.read_tokenizer(said.transformer, ends_in_eos=pooling == "last"),
         {"document": Prompt.plain(), "query": Prompt.plain(), **said.prompts},
         min(said.max_tokens or 10**9, transformer.window(config)),
+        transformer.window(config),
     )
 
 
@@ -101,7 +104,8 @@ def show(
         given = Prompt(chosen.template, chosen.instruction, tuple(demos), chosen.demo)
         chosen, cut_sides = shorten(given, reader.tokenizer)
     tokenizer, prefix, end = reader.tokenizer, render(chosen), suffix(chosen)
-    tokens = tokenizer(prefix, [text], reader.max_tokens, suffix=end)
+    limit = limit_of(chosen, tokenizer, max_tokens=reader.max_tokens, window=reader.window)
+    tokens = tokenizer(prefix, [text], limit, suffix=end)
     whole = tokenizer(prefix, [text], 10**9, suffix=end)
     ids = tokens.ids[0]
     inner = ids[len(tokenizer.before) : len(ids) - len(tokenizer.after)]
@@ -118,7 +122,7 @@ def show(
         suffix=behind,
         cut_tokens=len(whole.ids[0]) - len(ids),
         cut_sides=cut_sides,
-        max_tokens=reader.max_tokens,
+        max_tokens=limit,
     )
 
 

@@ -85,6 +85,10 @@ class Tokenizer:
         rows: list[list[int]] = found["input_ids"]
         return rows
 
+    def length(self, prefix: str) -> int:
+        """Tokens of a prefix alone; remembered, as prefixes come again."""
+        return len(self._head(prefix).own)
+
     def shorten(self, texts: Sequence[str], limit: int) -> list[str]:
         """Texts cut where a token begins, so that none has more than `limit` tokens.
 

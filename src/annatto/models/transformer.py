@@ -114,22 +114,6 @@ def check_attention(attention: str | None, dtype: str) -> None:
         )
 
 
-def sees_no_padding(model: torch.nn.Module, mask: torch.Tensor) -> bool:
-    """Whether no real token can see padding, so that attention needs no padding mask.
-
-    It is so in a causal model with the padding on the right. Without the mask the fused kernels
-    skip what the causal mask hides. The flash kernels need it nevertheless: they unpad by it.
-
-    Args:
-        model: a transformer.
-        mask: (b, t), 1 for real tokens.
-    """
-    config: Any = model.config
-    is_flash = "flash" in str(config._attn_implementation)
-    rises = (mask[:, 1:] > mask[:, :-1]).any()
-    return not is_flash and is_causal(model) and not bool(rises)
-
-
 def read_tokenizer(folder: Path, *, ends_in_eos: bool) -> Tokenizer:
     """The tokenizer of a model folder."""
     from transformers import AutoTokenizer

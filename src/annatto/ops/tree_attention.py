@@ -84,8 +84,9 @@ def attend(
             `value` are then (…, n, d).
 
     Returns:
-        (h, p + n, d), or (h, n, d) with `prefix`, in the dtype of `query`.
+        (h, p + n, d), or (h, n, d) with `prefix`, in the dtype of `value`.
     """
+    query, key = query.to(value.dtype), key.to(value.dtype)  # autocast leaves them in two dtypes
     begin = 0 if prefix else packed.prefix
     before_key, before_value = prefix or (key[:, :begin], value[:, :begin])
     before_key, before_value = before_key.unsqueeze(0), before_value.unsqueeze(0)

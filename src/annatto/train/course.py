@@ -63,8 +63,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One step's batch, its texts as the model sees them, and how many demonstrations' sides were
-    cut."""
+    """One step's batch, its texts as the model sees them, and sides of demonstrations cut."""
 
     batch: Batch
     queries: Tokens

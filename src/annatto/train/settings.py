@@ -133,6 +133,9 @@ class Settings:
             if getattr(self, name) not in kinds:
                 found = getattr(self, name)
                 raise UsageError(f"{name} cannot be '{found}'; {nearest(found, kinds)}.")
+        self._check_labels()
+
+    def _check_labels(self) -> None:
         if not self.teacher and (self.soft or self.margin_weight):
             raise UsageError(
                 "soft labels and margin_weight need a teacher; name its source in teacher."

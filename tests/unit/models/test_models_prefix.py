@@ -122,9 +122,11 @@ def test_encode_runs_the_prefix_once_and_a_frozen_model_keeps_it(folder, monkeyp
         return run(*args, input_ids=input_ids, **how)
 
     shared = model.tokenize(TEXTS, prompt=PROMPT).shared
-    monkeypatch.setattr(embedder, "BATCH_TOKENS", {"cpu": 20})
+    monkeypatch.setattr(embedder, "THREAD_TOKENS", 10)
     monkeypatch.setattr(model.model, "forward", count)
     model.model.requires_grad_(False)
+    assert prefix.obstacle(model.model) == ""
+    seen.clear()
     model.encode(TEXTS, prompt=PROMPT)
     assert seen[0] == shared
     assert len(seen) > 2

@@ -107,15 +107,16 @@ def test_demonstrations_in_the_stored_prompt_survive_saving_and_change_queries_a
     assert np.array_equal(loaded.encode(["multiply"]), model.encode(["multiply"]))
 
 
-def test_no_demonstrations_are_the_plain_instruction_to_the_bit(model):
+def test_no_demonstrations_are_the_plain_instruction(model):
     none = replace(instruct("Find it."), demos=(), demo="{query}{response}")
     texts = ["a", "multiply", ""]
     assert np.array_equal(
         model.encode(texts, prompt=none), model.encode(texts, prompt=Prompt(
             "Instruct: {instruction}\nQuery: {text}", "Find it."))
     )  # fmt: skip
-    plain = model.encode([f"Instruct: Find it.\nQuery: {text}" for text in texts])
-    assert np.array_equal(model.encode(texts, prompt=none), plain)
+    whole = [f"Instruct: Find it.\nQuery: {text}" for text in texts]
+    assert model.tokenize(texts, prompt=none).ids == model.tokenize(whole).ids
+    assert np.abs(model.encode(texts, prompt=none) - model.encode(whole)).max() < 1e-6
 
 
 def test_what_stands_behind_the_text_is_shown_by_us_and_warned_of_for_others(
@@ -130,7 +131,7 @@ def test_what_stands_behind_the_text_is_shown_by_us_and_warned_of_for_others(
     assert theirs["prompts"]["query"] == "<instruct>Find it.\n<query>"
     by_hand = model.encode(["<instruct>Find it.\n<query>x\n<response>"])
     loaded = Embedder.load(tmp_path / "saved")
-    assert np.array_equal(loaded.encode(["x"], prompt="query"), by_hand)
+    assert np.abs(loaded.encode(["x"], prompt="query") - by_hand).max() < 1e-6
 
 
 def test_a_format_of_ones_own_is_read_from_the_folder_and_a_wrong_one_named_with_its_file(
@@ -157,3 +158,13 @@ def test_special_tokens_do_not_count_towards_the_limit_of_a_side(tmp_path):
     tokenizer = read_tokenizer(tiny_model(tmp_path / "e", kind="encoder"), ends_in_eos=False)
     short, cut = shorten(replace(instruct("T"), demos=(("abcdef", "é" * 9),)), tokenizer, limit=5)
     assert (short.demos, cut) == ((("abcde", "éé"),), 2)
+
+
+def test_demonstrations_take_nothing_from_the_text(model):
+    tight = replace(model, max_tokens=60)
+    shown = replace(model.prompts["query"], demos=DEMOS)
+    text = "x" * 20
+    bare, behind = (tight.tokenize([text], prompt=p) for p in (model.prompts["query"], shown))
+    assert not bare.cut.any()
+    assert not behind.cut.any()
+    assert len(behind.ids[0]) > 60 >= len(bare.ids[0])

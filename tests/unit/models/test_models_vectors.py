@@ -9,7 +9,7 @@ import torch
 
 from annatto.core.errors import AnnattoError, UsageError
 from annatto.core.vectorfile import encode_to
-from annatto.models import processes, transformer, vectors
+from annatto.models import processes, vectors
 from annatto.models.embedder import Embedder
 from annatto.testing import tiny_model
 
@@ -143,15 +143,6 @@ def test_attention_that_is_unknown_or_cannot_run_here_names_what_is_possible(mod
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match=r"not found: a CUDA GPU, .*dtype bfloat16; choose sdpa"):
         Embedder.load(model.source, attn_implementation="flash_attention_2")
-
-
-def test_only_right_padding_in_a_causal_model_needs_no_mask(model):
-    right, left = torch.tensor([[1, 1, 0], [1, 1, 1]]), torch.tensor([[0, 1, 1], [1, 1, 1]])
-    is_decoder = transformer.is_causal(model.model)
-    assert transformer.sees_no_padding(model.model, right) is is_decoder
-    assert not transformer.sees_no_padding(model.model, left)
-    model.model.config._attn_implementation = "flash_attention_2"
-    assert not transformer.sees_no_padding(model.model, right)
 
 
 def test_what_fills_the_padding_does_not_matter(model):

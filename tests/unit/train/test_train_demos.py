@@ -35,8 +35,11 @@ def found(collection):
 
 
 def batches_of(found, size):
-    for step, rows in enumerate(plan(found, batch_size=size, steps=60, seed=0)):
-        yield int(found.task[rows[0]]), build(found, rows, negatives=0, seed=0, step=step)
+    for step, rows in enumerate(plan(found, settings=Settings(batch_size=size, steps=60))):
+        yield (
+            int(found.task[rows[0]]),
+            build(found, rows, settings=Settings(negatives=0), step=step),
+        )
 
 
 def texts_of(collection, split):
@@ -68,7 +71,7 @@ def test_a_document_that_another_query_of_the_batch_has_is_not_shown(collection)
     collection = collection.with_judgments(both, "test")
     found = examples(collection)
     rows = np.flatnonzero((found.query == 0) & (found.positive == 1))
-    batch = build(found, rows, negatives=0, seed=0, step=0)
+    batch = build(found, rows, settings=Settings(negatives=0), step=0)
     shown = pool(collection, found, seed=0)
     free = draw(shown, task=0, batch=batch, k=12, rng=np.random.default_rng(0))
     assert "what about rare1 and piano" not in {query for query, _ in free}
@@ -80,7 +83,7 @@ def test_a_query_worded_as_one_of_the_batch_is_not_shown(collection):
     texts = collection.queries["text"].to_pylist()
     collection = with_column(collection, "text", [texts[1], *texts[1:]])
     found = examples(collection)
-    batch = build(found, np.array([0]), negatives=0, seed=0, step=0)
+    batch = build(found, np.array([0]), settings=Settings(negatives=0), step=0)
     free = draw(
         pool(collection, found, seed=0), task=0, batch=batch, k=12, rng=np.random.default_rng(0)
     )
@@ -120,7 +123,9 @@ def test_a_pool_holds_at_most_so_many_of_each_task_and_every_query_once(collecti
 
 def test_a_pool_with_too_few_left_is_refused_with_task_and_numbers(collection, found):
     shown = pool(collection, found, seed=0)
-    batch = build(found, np.flatnonzero(found.task == 1)[:4], negatives=0, seed=0, step=0)
+    batch = build(
+        found, np.flatnonzero(found.task == 1)[:4], settings=Settings(negatives=0), step=0
+    )
     rng = np.random.default_rng(0)
     assert len(draw(shown, task=1, batch=batch, k=2, rng=rng)) == 2
     message = "the task 'short' needs 3 demonstrations that are not in it; 2 of the 6 there are"

@@ -111,9 +111,7 @@ def test_a_loss_that_is_no_number_names_its_task_and_queries(tiny, fast, monkeyp
         train(tiny_collection(), tiny, settings=fast)
 
 
-def test_one_decoded_example_of_every_task_is_shown_with_its_mask(
-    tiny, two_tasks, fast, caplog
-):
+def test_one_decoded_example_of_every_task_is_shown_with_its_mask(tiny, two_tasks, fast, caplog):
     caplog.set_level(logging.INFO)
     settings = dataclasses.replace(fast, steps=9, tasks=SIMILAR)
     train(two_tasks, tiny, settings=settings)

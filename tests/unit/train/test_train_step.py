@@ -11,6 +11,7 @@ from annatto.models.embedder import Embedder
 from annatto.ops.objectives import info_nce
 from annatto.testing import tiny_model
 from annatto.train import lora
+from annatto.train.ranks import Ranks
 from annatto.train.step import Step
 
 PROMPT = Prompt(INSTRUCT, "Find it.", (("how long", "a mile"), ("how heavy", "a pound")))
@@ -38,7 +39,7 @@ def gradients(model, *, chunk_tokens, is_shared):
     queries = model.tokenize(QUERIES, prompt=PROMPT)
     if not is_shared:
         queries = dataclasses.replace(queries, shared=0)
-    step = Step(model, chunk_tokens, is_mixed=False)
+    step = Step(model, chunk_tokens, is_mixed=False, ranks=Ranks(0, 1, torch.device("cpu")))
     model.model.zero_grad()
     loss = step(
         queries,
