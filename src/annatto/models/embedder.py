@@ -201,7 +201,7 @@ class Embedder:
             memory = prefix.recall(self.model, planned.prefix) if planned.prefix else None
 
             def forward(rows: Sequence[Sequence[int]]) -> np.ndarray:
-                found = self.embed(rows, shared=len(planned.prefix), memory=memory)
+                found = self.embed(rows, shared=len(planned.prefix) or None, memory=memory)
                 array: np.ndarray = found.cpu().numpy()
                 return array
 
@@ -211,17 +211,18 @@ class Embedder:
         self,
         ids: Sequence[Sequence[int]],
         *,
-        shared: int = 0,
+        shared: int | None = None,
         memory: prefix.Memory | None = None,
     ) -> torch.Tensor:
         """Unit vectors (b, dim) float32 of token ids, with gradient.
 
         Args:
             ids: one list per text.
-            shared: leading ids that all texts have in common; computed once.
-            memory: what those leave behind, if it is there already.
+            shared: leading ids that all texts have in common, computed once, and the rest packed
+                without padding; None pads whole texts.
+            memory: what the shared ones leave behind, if it is there already.
         """
-        if not shared:
+        if shared is None:
             return self.forward(*self.pad(ids))
         own = [row[shared:] for row in ids]
         return prefix.forward(self.model, ids[0][:shared], own, pooling=self.pooling, memory=memory)
