@@ -16,6 +16,7 @@ difference of both ways' gradients at 64 pairs.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import functools
 import gc
 import multiprocessing
@@ -97,7 +98,7 @@ def peak(work: Work, count: int) -> float:
     """MiB that a step of `count` pairs takes beyond what one of 4 pairs left behind."""
     step, pairs = work.step(), pairs_of(work.collection, count)
     step_of(step, pairs, WARM)()
-    gc.collect()
+    settle()
     run = step_of(step, pairs, count)
     if step.model.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -105,6 +106,14 @@ def peak(work: Work, count: int) -> float:
         run()
         return (torch.cuda.max_memory_allocated() - before) / MIB
     return watched(run)
+
+
+def settle() -> None:
+    """Give freed memory back, which the next step would take up again unseen."""
+    gc.collect()
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):  # glibc
+        library.malloc_trim(0)
 
 
 def watched(run: Callable[[], object]) -> float:
