@@ -37,6 +37,7 @@ from annatto.models.embedder import Embedder
 from annatto.ops import gradcache
 from annatto.ops.objectives import info_nce
 from annatto.train import lora
+from annatto.train.ranks import Ranks
 from annatto.train.step import Step
 
 MODELS = {"minilm": {}, "smollm2": {"layers": 12, "dtype": "bfloat16"}}
@@ -69,7 +70,8 @@ class Work:
         loaded = Embedder.load(self.model, max_tokens=DOCUMENT, **MODELS[self.model])
         adapted = lora.attach(loaded.model, rank=16, alpha=32, seed=0)
         model = replace(loaded, model=adapted.train())
-        return Step(model, self.chunk_tokens, is_mixed=model.dtype == "bfloat16")
+        is_mixed = model.dtype == "bfloat16"
+        return Step(model, self.chunk_tokens, is_mixed, Ranks(0, 1, model.device))
 
 
 def step_of(

@@ -47,6 +47,7 @@ from annatto.models.prompts import render
 from annatto.ops.objectives import info_nce
 from annatto.train import lora
 from annatto.train.settings import Settings
+from annatto.train.ranks import Ranks
 from annatto.train.step import Step
 
 PREFIX = 500
@@ -90,7 +91,7 @@ class Leg:
 
 def our_step(model: Embedder, batch: Batch) -> Update:
     """A step of ours at the default `chunk_tokens`."""
-    step = Step(model, Settings().chunk_tokens, is_mixed=True)
+    step = Step(model, Settings().chunk_tokens, is_mixed=True, ranks=Ranks(0, 1, model.device))
     optimizer = optimizer_of(model.model)
     short = dataclasses.replace(model, max_tokens=DOCUMENT)
     rows = torch.arange(len(batch.queries), device=model.device)
