@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -95,10 +96,10 @@ def main() -> None:
             ways: dict[str, Way] = {
                 "padded left, batches of 10": left(model, prompt),
                 "padded right, batches of 10": padded(model, prompt),
-                "encode (sorted; prefix shared)": lambda t, p=prompt: model.encode(t, prompt=p),
-                "saved, our loader": lambda t, r=role: ours.encode(t, prompt=r),
-                "saved, sentence-transformers": lambda t, p=shown: theirs.encode(t, prompt=p),
-                "saved, bfloat16": lambda t, r=role: half.encode(t, prompt=r),
+                "encode (sorted; prefix shared)": partial(model.encode, prompt=prompt),
+                "saved, our loader": partial(ours.encode, prompt=role),
+                "saved, sentence-transformers": partial(theirs.encode, prompt=shown),
+                "saved, bfloat16": partial(half.encode, prompt=role),
             }
             for way, encode in ways.items():
                 found = encode(short)
