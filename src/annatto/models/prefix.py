@@ -7,6 +7,10 @@ so that gradients reach the beginning, too; nothing is padded, and no key-value 
 
 Queries and keys carry positions that go on from the prefix; everything else works token by token,
 so the vectors are those of whole texts up to rounding: see `ops.tree_attention`.
+
+Paper: Juravsky et al., Hydragen: High-Throughput LLM Inference with Shared Prefixes, 2024,
+    arXiv:2402.05099, for generating text.
+Differs: texts are encoded; training computes the prefix along with them, in one packed sequence.
 """
 
 from __future__ import annotations
