@@ -99,6 +99,11 @@ def obstacle(model: torch.nn.Module) -> str:
     return _obstacles[model]
 
 
+def packs(model: torch.nn.Module, tokens: int) -> bool:
+    """Whether texts of at most `tokens` tokens can go through packed into one sequence."""
+    return not obstacle(model) and fits_window(model, tokens)
+
+
 def fits_window(model: torch.nn.Module, tokens: int) -> bool:
     """Whether `tokens` tokens lie within every layer's attention window."""
     config: Any = model.config

@@ -44,7 +44,7 @@ def read_config(folder: Path, *, layers: int | None, bidirectional: bool) -> Any
 def read_model(
     folder: Path, config: Any, dtype: str, attention: str | None = None
 ) -> torch.nn.Module:
-    """The weights, from safetensors only, on the GPU where there is one.
+    """The weights, frozen, from safetensors only, on the GPU where there is one.
 
     Args:
         folder: holds them.
@@ -81,7 +81,7 @@ def read_model(
             if getattr(module, "is_causal", False):
                 module.is_causal = False  # else the kernel is causal whenever nothing is padded
     placed: torch.nn.Module = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    return placed
+    return placed.requires_grad_(False)
 
 
 def check_attention(attention: str | None, dtype: str) -> None:

@@ -7,7 +7,7 @@ their normalisers, so that the prefix's keys meet all own tokens in one matrix p
 square mask is never built.
 
 Paper: Juravsky et al., Hydragen: High-Throughput LLM Inference with Shared Prefixes, 2024,
-    arXiv:2402.05099, section 3.1, for generating text.
+    arXiv:2402.05099, for generating text; read second-hand.
 Differs: here it is encoding, and has gradients, for the prefix as well.
 
 Array letters: h query heads, g key heads (h is a multiple of g), p prefix tokens, n own tokens of

@@ -50,6 +50,7 @@ def merged(model: Embedder, settings: Settings, state: checkpoint.State) -> Embe
 def _adapted(model: Embedder, settings: Settings, dtype: str) -> Embedder:
     student = model.reload(dtype)
     if settings.lora_rank == 0:
+        student.model.requires_grad_(True)
         return student
     adapted = lora.attach(
         student.model, rank=settings.lora_rank, alpha=settings.lora_alpha, seed=settings.seed

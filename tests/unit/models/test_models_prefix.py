@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 def in_float64(folder, *, is_adapted=False):
     """A network that computes in float64 throughout: transformers' own norms go through float32."""
-    network = Embedder.load(folder).model
+    network = Embedder.load(folder).model.requires_grad_(True)
 
     def exact(module):
         for name, child in module.named_children():
@@ -85,7 +85,7 @@ def test_in_float64_vectors_and_gradients_agree_to_a_billionth(folder, is_adapte
 
 
 def test_in_float32_vectors_and_gradients_agree_to_a_ten_thousandth(folder):
-    network = Embedder.load(folder).model
+    network = Embedder.load(folder).model.requires_grad_(True)
     assert prefix.obstacle(network) == ""
     expected = gradients(network, whole(network))
     found = prefix.forward(network, PREFIX, OWN, pooling="last")
@@ -124,7 +124,6 @@ def test_encode_runs_the_prefix_once_and_a_frozen_model_keeps_it(folder, monkeyp
     shared = model.tokenize(TEXTS, prompt=PROMPT).shared
     monkeypatch.setattr(embedder, "THREAD_TOKENS", 10)
     monkeypatch.setattr(model.model, "forward", count)
-    model.model.requires_grad_(False)
     assert prefix.obstacle(model.model) == ""
     seen.clear()
     model.encode(TEXTS, prompt=PROMPT)
@@ -138,7 +137,6 @@ def test_encode_runs_the_prefix_once_and_a_frozen_model_keeps_it(folder, monkeyp
 
 def test_a_kept_prefix_is_forgotten_when_the_weights_change(folder):
     model = Embedder.load(folder)
-    model.model.requires_grad_(False)
     before = model.encode(TEXTS, prompt=PROMPT)
     with torch.no_grad():
         model.model.layers[0].mlp.down_proj.weight.mul_(3)
@@ -150,7 +148,6 @@ def test_a_kept_prefix_is_forgotten_when_the_weights_change(folder):
 
 def test_only_the_last_few_prefixes_are_kept(folder):
     model = Embedder.load(folder)
-    model.model.requires_grad_(False)
     for i in range(prefix.KEPT + 3):
         model.encode(["a"], prompt=Prompt(INSTRUCT, f"Find number {i}."))
     assert len(prefix._memories[model.model]) == prefix.KEPT

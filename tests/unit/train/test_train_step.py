@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from annatto.core.types import INSTRUCT, Prompt, Targets
+from annatto.models import prefix
 from annatto.models.embedder import Embedder
 from annatto.ops.objectives import info_nce
 from annatto.testing import tiny_model
@@ -76,6 +77,22 @@ def test_a_shared_prefix_is_computed_once_a_chunk(model, monkeypatch):
     seen.clear()
     gradients(model, chunk_tokens=100_000, is_shared=False)
     assert shared < 0.5 * sum(seen)
+
+
+def test_texts_longer_than_the_window_are_padded_as_in_encoding(model, monkeypatch):
+    packed, run = [], prefix.forward
+
+    def count(*args, **how):
+        packed.append(1)
+        return run(*args, **how)
+
+    assert prefix.obstacle(model.model) == ""
+    monkeypatch.setattr(prefix, "forward", count)
+    for window, is_packed in ((None, True), (40, False), (10_000, True)):
+        packed.clear()
+        model.model.config.sliding_window = window
+        gradients(model, chunk_tokens=100_000, is_shared=False)
+        assert bool(packed) == is_packed
 
 
 def test_dropout_depends_on_the_seed_and_the_chunk_alone(model):
