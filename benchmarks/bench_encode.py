@@ -6,7 +6,7 @@
 Both sides read the same saved folder in the same dtype and encode the same documents: all-MiniLM in
 float32 and the first 12 layers of SmolLM2 in bfloat16, read at their last token. Without a folder
 the documents are functions of the Python standard library. The peer's batch size is the fastest of
-32, 64 and 128 (or `--sizes`) in a short trial. `ratio` is the smaller of the two models'. A share
+8, 16, 32 and 64 (or `--sizes`) in a short trial. `ratio` is the smaller of the two models'. A share
 says how much of the machine's matmul rate our side reaches, counting real tokens only. With --quick
 the peer pads its one small batch to the longest text, so that its ratio says nothing.
 """
@@ -30,7 +30,7 @@ from annatto.data.stdlib import stdlib
 from annatto.models import transformer
 from annatto.models.embedder import Embedder
 
-SIZES = (32, 64, 128)
+SIZES = (8, 16, 32, 64)
 MODELS = {
     "minilm": {"weights": "minilm", "dtype": "float32"},
     "smollm2": {"weights": "smollm2", "dtype": "bfloat16", "layers": 12, "pooling": "last"},
