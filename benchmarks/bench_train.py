@@ -46,8 +46,8 @@ from annatto.models.embedder import Embedder
 from annatto.models.prompts import render
 from annatto.ops.objectives import info_nce
 from annatto.train import lora
-from annatto.train.settings import Settings
 from annatto.train.ranks import Ranks
+from annatto.train.settings import Settings
 from annatto.train.step import Step
 
 PREFIX = 500
