@@ -94,11 +94,15 @@ class Step:
     def _chunks(self, queries: Tokens, documents: Ids, seed: int) -> Iterator[Chunk]:
         """Queries and documents, each sorted by length and cut by tokens.
 
-        Where nothing is shared they are one lot, so that fewer chunks are half empty. Packing
+        Where nothing is shared they are one lot, so that fewer chunks are half empty. Texts longer
+        than an attention window are padded, as packed ones would see all of themselves. Packing
         takes a third off a step on a CPU, even where nothing is shared: 4.1 s instead of 6.4 s
         (12 layers, 16 queries, 32 documents of at most 96 tokens).
         """
-        is_packed = not prefix.obstacle(self.model.model)
+        longest = max(len(row) for row in [*queries.ids, *documents])
+        is_packed = prefix.fits_window(self.model.model, longest) and not prefix.obstacle(
+            self.model.model
+        )
         shared = prefix.shareable(self.model.model, queries, self.model.name)
         count = len(queries.ids)
         lots: list[tuple[Ids, int, int]] = [(queries.ids, 0, shared), (documents, count, 0)]

@@ -5,8 +5,10 @@ from functools import partial
 
 import pytest
 import torch
+from transformers import AutoModel, MistralConfig
 
 from annatto.core.types import INSTRUCT, Prompt, Targets
+from annatto.models import prefix
 from annatto.models.embedder import Embedder
 from annatto.ops.objectives import info_nce
 from annatto.testing import tiny_model
@@ -87,3 +89,25 @@ def test_dropout_depends_on_the_seed_and_the_chunk_alone(model):
     model.model.eval()
     without = gradients(model, chunk_tokens=300, is_shared=True)[1]
     assert any(not torch.allclose(first[name], without[name], rtol=1e-2) for name in first)
+
+
+def test_texts_longer_than_an_attention_window_are_trained_as_they_are_encoded(tmp_path):
+    folder = tiny_model(tmp_path / "windowed")
+    config = MistralConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=64,
+        vocab_size=260,
+        sliding_window=24,
+        initializer_range=0.2,
+    )
+    AutoModel.from_config(config).save_pretrained(folder)
+    model = Embedder.load(folder)
+    assert prefix.obstacle(model.model) == ""
+    step = Step(model, 10_000, is_mixed=False, ranks=Ranks(0, 1, torch.device("cpu")))
+    queries, long = model.tokenize(["how old"]), model.tokenize(["an old bridge " * 5, "x"]).ids
+    (chunk,) = step._chunks(queries, long, 0)
+    encoded = model.encode(["x", "how old", "an old bridge " * 5])
+    assert float((step._encode(chunk).detach() - torch.tensor(encoded)).abs().max()) < 1e-5
