@@ -43,7 +43,7 @@ class Memory:
     Attributes:
         layers: keys and values (g, p, d) of every layer.
         states: (p, d) final states of its tokens.
-        stamp: version of the weights it was computed with.
+        stamp: of the weights it was computed with: another where they were changed or moved.
     """
 
     layers: Sequence[tuple[torch.Tensor, torch.Tensor]]
@@ -128,7 +128,8 @@ def recall(model: torch.nn.Module, prefix: tuple[int, ...]) -> Memory:
     parameters = list(model.parameters())
     if any(p.requires_grad for p in parameters):
         return _remember(model, prefix, 0)
-    kept, stamp = _memories.setdefault(model, {}), sum(p._version for p in parameters)
+    kept = _memories.setdefault(model, {})
+    stamp = hash(tuple((id(p), p.data_ptr(), p._version) for p in parameters))
     found = kept.pop(prefix, None)
     if found is None or found.stamp != stamp:
         found = _remember(model, prefix, stamp)

@@ -148,6 +148,16 @@ def test_a_kept_prefix_is_forgotten_when_the_weights_change(folder):
     assert np.abs(after - fresh).max() < 1e-6
 
 
+def test_a_kept_prefix_is_forgotten_when_a_weight_is_replaced(folder):
+    model = Embedder.load(folder)
+    model.model.requires_grad_(False)
+    model.encode(TEXTS, prompt=PROMPT)
+    layer = model.model.layers[0].mlp.down_proj
+    layer.weight = torch.nn.Parameter(layer.weight * 3, requires_grad=False)
+    fresh = model.reload("float32").encode(TEXTS, prompt=PROMPT)
+    assert np.abs(model.encode(TEXTS, prompt=PROMPT) - fresh).max() < 1e-6
+
+
 def test_only_the_last_few_prefixes_are_kept(folder):
     model = Embedder.load(folder)
     model.model.requires_grad_(False)
