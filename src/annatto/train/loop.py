@@ -71,8 +71,10 @@ def train(
         AnnattoError: the loss is no longer a number.
         Stopped: a signal or the stop file asked for it; the same call goes on.
     """
-    course = prepare(collection, model, settings, evaluate=evaluate, work=work)
     run = _run_key(collection, model, settings)
+    if work:
+        checkpoint.newest(work, run=run)  # before anything of another run is written over
+    course = prepare(collection, model, settings, evaluate=evaluate, work=work)
     course = _paced(course, run=run, work=work)
     refuse.one_class(course.found, course.plan(), course.settings)
     done = _run(course, run=run, work=work)

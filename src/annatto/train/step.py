@@ -117,7 +117,7 @@ class Step:
                     [begin + i for i in rows],
                     [ids[i] for i in rows],
                     common if is_packed else None,
-                    seed * 4096 + number,
+                    (seed * 4096 + number) % 2**63,
                 )
                 number += 1
 
