@@ -14,6 +14,7 @@ import json
 import logging
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def _run(course: Course, *, run: str, work: Path | None) -> Progress:
         name=model.name,
     )
     label = f"{model.name}: training"
-    with listening(work) as stop:
+    with listening(work) as stop, closing(metrics):
         for number, rows in track(enumerate(course.plan()), label, settings.steps):
             if number < progress.done:
                 continue
@@ -141,7 +142,6 @@ def _run(course: Course, *, run: str, work: Path | None) -> Progress:
                 checkpoint.save(work, progress, run=run, model=model.model, optimizer=optimizer)
             if is_asked:
                 raise stop.obey(progress.done, settings.steps)
-    metrics.close()
     return progress
 
 
