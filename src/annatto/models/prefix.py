@@ -96,9 +96,15 @@ def obstacle(model: torch.nn.Module) -> str:
 
 
 def fits_window(model: torch.nn.Module, tokens: int) -> bool:
-    """Whether `tokens` tokens lie within every layer's attention window."""
+    """Whether `tokens` tokens lie within every layer's attention window.
+
+    And within the first training length of LongRoPE, from which on all positions are others.
+    """
     config: Any = model.config
     windows = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":
+        windows.append(rope.get("original_max_position_embeddings"))
     return all(tokens <= window for window in windows if window)
 
 

@@ -189,6 +189,14 @@ def test_a_window_shorter_than_the_longest_text_falls_back(folder):
     assert prefix.shareable(model.model, tokens, model.name) > 0
 
 
+def test_longrope_is_shared_only_up_to_its_first_training_length(folder):
+    model = Embedder.load(folder)
+    rope = {"rope_type": "longrope", "original_max_position_embeddings": 60}
+    model.model.config.rope_parameters = rope
+    assert prefix.fits_window(model.model, 60)
+    assert not prefix.fits_window(model.model, 61)
+
+
 def test_what_is_shared_ends_where_the_tokens_part_not_where_the_words_do():
     try:
         place = weights.resolve("smollm2")
