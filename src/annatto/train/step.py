@@ -122,8 +122,11 @@ class Step:
                 number += 1
 
     def _ranges(self, lengths: Sequence[int], shared: int) -> Iterator[tuple[int, int]]:
-        """Ranges within the budget; in several processes no longer than an even share."""
-        budget = max(self.chunk_tokens // 2 - shared, 1)
+        """Ranges within the budget; in several processes no longer than an even share.
+
+        Behind a long prefix an eighth of the budget is left to texts, or each would compute it.
+        """
+        budget = max(self.chunk_tokens // 2 - shared, self.chunk_tokens // 8)
         most = -(-len(lengths) // self.ranks.world)
         for start, stop in plan_batches(lengths, budget):
             yield from ((i, min(i + most, stop)) for i in range(start, stop, most))

@@ -37,11 +37,11 @@ def targets():
     return Targets(positive=rows, mask=mask, group=rows.unsqueeze(1))
 
 
-def gradients(model, *, chunk_tokens, is_shared):
+def gradients(model, *, chunk_tokens, is_shared, is_mixed=False):
     queries = model.tokenize(QUERIES, prompt=PROMPT)
     if not is_shared:
         queries = dataclasses.replace(queries, shared=0)
-    step = Step(model, chunk_tokens, is_mixed=False, ranks=Ranks(0, 1, torch.device("cpu")))
+    step = Step(model, chunk_tokens, is_mixed, Ranks(0, 1, torch.device("cpu")))
     model.model.zero_grad()
     loss = step(
         queries,
@@ -111,3 +111,24 @@ def test_texts_longer_than_an_attention_window_are_trained_as_they_are_encoded(t
     (chunk,) = step._chunks(queries, long, 0)
     encoded = model.encode(["x", "how old", "an old bridge " * 5])
     assert float((step._encode(chunk).detach() - torch.tensor(encoded)).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("length", [150, 230])
+def test_behind_a_prefix_longer_than_the_budget_texts_still_go_together(model, length):
+    step = Step(model, 400, is_mixed=False, ranks=Ranks(0, 1, torch.device("cpu")))
+    prompt = Prompt(INSTRUCT, "x" * length)
+    queries = model.tokenize([f"q {i:02}" for i in range(32)], prompt=prompt)
+    assert queries.shared > length
+    assert sum(chunk.shared > 0 for chunk in step._chunks(queries, [[5, 6]], 0)) <= 5
+
+
+@pytest.mark.parametrize("is_shared", [True, False], ids=["shared", "whole"])
+def test_mixed_computes_in_bfloat16_near_to_float32_in_which_gradients_stay(tmp_path, is_shared):
+    model = Embedder.load(tiny_model(tmp_path / "whole"))
+    exact, expected = gradients(model, chunk_tokens=300, is_shared=is_shared)
+    mixed, found = gradients(model, chunk_tokens=300, is_shared=is_shared, is_mixed=True)
+    assert mixed != exact
+    assert mixed == pytest.approx(exact, rel=5e-2)
+    for name, gradient in found.items():
+        assert gradient.dtype == torch.float32
+        assert float((gradient - expected[name]).norm() / expected[name].norm()) < 0.3
