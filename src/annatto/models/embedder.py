@@ -131,7 +131,7 @@ class Embedder:
             model=model,
             tokenizer=transformer.read_tokenizer(said.transformer, ends_in_eos=pooling == "last"),
             pooling=pooling,
-            max_tokens=min(max_tokens or said.max_tokens or 10**9, transformer.window(config)),
+            max_tokens=min(max_tokens or said.max_tokens or 10**9, transformer.window(model)),
             prompts=prompts,
             weights_id=weights_id,
             source=said.transformer,
@@ -234,7 +234,7 @@ class Embedder:
 
     def limit(self, prompt: str | Prompt) -> int:
         """Tokens that a text behind this prompt may have; see `models.prompts.limit_of`."""
-        window = transformer.window(self.model.config)
+        window = transformer.window(self.model)
         shown = find(prompt, self.prompts)
         return limit_of(shown, self.tokenizer, max_tokens=self.max_tokens, window=window)
 
@@ -267,10 +267,20 @@ class Embedder:
         return replace(self, pooling=how, prompts={**self.prompts, **(prompts or {})})
 
     def reload(self, dtype: str) -> Embedder:
-        """A copy in another dtype; float32 comes from memory, as training may have changed it."""
-        if self.dtype == "float32":
+        """A copy in another dtype; float32 comes from memory, as training may have changed it.
+
+        Raises:
+            UsageError: rounded weights are to be widened that are not those of `source`.
+        """
+        if self.dtype in ("float32", dtype):
             model = copy.deepcopy(self.model).to(transformer.DTYPES[dtype])
-        else:  # rounded weights are those of `source`: what training returns is float32
+        else:  # from `source`: rounding cannot be undone
+            if transformer.identity(self.source, self.model.config) != self.weights_id:
+                raise UsageError(
+                    f"{self.name} was rounded to {self.dtype} in memory, which cannot be undone, "
+                    f"and {self.source} has other weights; make the {dtype} copy from the float32 "
+                    "model, or save that and load it."
+                )
             model = transformer.read_model(self.source, self.model.config, dtype, self.attention)
         return replace(self, model=model, dtype=dtype)
 

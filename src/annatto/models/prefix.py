@@ -47,7 +47,7 @@ class Memory:
     Attributes:
         layers: keys and values (g, p, d) of every layer.
         states: (p, d) final states of its tokens.
-        stamp: version of the weights it was computed with.
+        stamp: of the weights it was computed with: another where they were changed or moved.
     """
 
     layers: Sequence[tuple[torch.Tensor, torch.Tensor]]
@@ -105,9 +105,15 @@ def packs(model: torch.nn.Module, tokens: int) -> bool:
 
 
 def fits_window(model: torch.nn.Module, tokens: int) -> bool:
-    """Whether `tokens` tokens lie within every layer's attention window."""
+    """Whether `tokens` tokens lie within every layer's attention window.
+
+    And within the first training length of LongRoPE, from which on all positions are others.
+    """
     config: Any = model.config
     windows = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    rope = getattr(config, "rope_parameters", None) or {}
+    if rope.get("rope_type") == "longrope":
+        windows.append(rope.get("original_max_position_embeddings"))
     return all(tokens <= window for window in windows if window)
 
 
@@ -137,7 +143,8 @@ def recall(model: torch.nn.Module, prefix: tuple[int, ...]) -> Memory:
     parameters = list(model.parameters())
     if any(p.requires_grad for p in parameters):
         return _remember(model, prefix, 0)
-    kept, stamp = _memories.setdefault(model, {}), sum(p._version for p in parameters)
+    kept = _memories.setdefault(model, {})
+    stamp = hash(tuple((id(p), p.data_ptr(), p._version) for p in parameters))
     found = kept.pop(prefix, None)
     if found is None or found.stamp != stamp:
         found = _remember(model, prefix, stamp)

@@ -75,12 +75,13 @@ def read(weights: str | Path) -> Reader:
     """
     said = layout.read(resolve(weights))
     config = transformer.read_config(said.transformer, layers=None, bidirectional=False)
-    pooling = said.pooling or ("last" if transformer.outline_is_causal(config) else "mean")
+    outline = transformer.outline(config)
+    pooling = said.pooling or ("last" if transformer.is_causal(outline) else "mean")
     return Reader(
         transformer.read_tokenizer(said.transformer, ends_in_eos=pooling == "last"),
         {"document": Prompt.plain(), "query": Prompt.plain(), **said.prompts},
-        min(said.max_tokens or 10**9, transformer.window(config)),
-        transformer.window(config),
+        min(said.max_tokens or 10**9, transformer.window(outline)),
+        transformer.window(outline),
     )
 
 

@@ -145,9 +145,11 @@ def state_identity(model: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
-def window(config: Any) -> int:
+def window(model: torch.nn.Module) -> int:
     """The longest input the positions allow, at most 8192 tokens."""
-    return min(int(getattr(config, "max_position_embeddings", LONGEST)), LONGEST)
+    config: Any = model.config
+    most = int(getattr(config, "max_position_embeddings", LONGEST))
+    return min(most - _first_position(model), LONGEST)
 
 
 def is_causal(model: torch.nn.Module) -> bool:
@@ -155,17 +157,26 @@ def is_causal(model: torch.nn.Module) -> bool:
     return any(getattr(module, "is_causal", False) for module in model.modules())
 
 
-def outline_is_causal(config: Any) -> bool:
-    """`is_causal` of the model that `config` describes, without its weights."""
+def outline(config: Any) -> torch.nn.Module:
+    """The model that `config` describes, without its weights."""
     from transformers import AutoModel
 
     with torch.device("meta"):
-        return is_causal(AutoModel.from_config(config))
+        model: torch.nn.Module = AutoModel.from_config(config)
+    return model
 
 
 def numbers_positions(model: torch.nn.Module) -> bool:
     """Whether the model numbers positions from its padding itself, as RoBERTa's kin do."""
-    return any(hasattr(module, "create_position_ids_from_input_ids") for module in model.modules())
+    return _first_position(model) > 0
+
+
+def _first_position(model: torch.nn.Module) -> int:
+    """Which position a text's first token has: RoBERTa's kin keep those up to padding's unused."""
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            return 0 if module.padding_idx is None else module.padding_idx + 1
+    return 0
 
 
 def auto_dtype() -> str:

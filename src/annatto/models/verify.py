@@ -17,7 +17,7 @@ from annatto.core.errors import InputError, UsageError, WeightsError, nearest
 from annatto.core.types import Prompt
 from annatto.models import layout
 from annatto.models.embedder import Embedder
-from annatto.models.prompts import find, from_json, render
+from annatto.models.prompts import find, from_json, render, suffix
 from annatto.models.weights import resolve
 
 LIMITS = {"float32": 1e-6, "bfloat16": 1e-3}
@@ -153,7 +153,8 @@ def _said(folder: Path) -> dict[str, Any]:
 
 
 def _shown(probe: Mapping[str, Any], prompts: Mapping[str, Prompt]) -> str:
-    return render(find(probe["prompt"], prompts)) + str(probe["text"])
+    prompt = find(probe["prompt"], prompts)
+    return render(prompt) + str(probe["text"]) + suffix(prompt)
 
 
 def _encode(copy: Embedder, probes: Sequence[Mapping[str, Any]]) -> np.ndarray:

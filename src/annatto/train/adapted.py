@@ -67,12 +67,13 @@ def quicken(model: torch.nn.Module) -> None:
     """Let peft's adapted linear layers of `model` compute through `Adapted`.
 
     Args:
-        model: with one adapter, without dropout or variants, as `lora.attach` makes it.
+        model: with one adapter, without dropout or variants, as `lora.attach` makes it. Layers that
+            keep their weights the other way round, as GPT-2's do, are left to peft.
     """
     from peft.tuners.lora import Linear
 
     for layer in model.modules():
-        if isinstance(layer, Linear):
+        if isinstance(layer, Linear) and isinstance(layer.base_layer, torch.nn.Linear):
             layer.forward = types.MethodType(_forward, layer)
 
 

@@ -56,7 +56,7 @@ def ask(
     for lot in lots:
         shown = _draw(pool, batch, settings, rng)
         for prompt, within in query_prompts(rows.take(pa.array(lot))):
-            behind, cut = _behind(model, prompt, shown)
+            behind, cut = _behind(model, prompt, shown if pool else None)
             at = lot[within]
             tokens = model.tokenize(rows["text"].take(pa.array(at)).to_pylist(), prompt=behind)
             for i, row in zip(at, tokens.ids, strict=True):
@@ -76,9 +76,10 @@ def _draw(
 
 
 def _behind(
-    model: Embedder, prompt: str | Prompt, shown: tuple[tuple[str, str], ...]
+    model: Embedder, prompt: str | Prompt, shown: tuple[tuple[str, str], ...] | None
 ) -> tuple[Prompt, int]:
+    """The prompt with what was drawn, be it nothing, in place of its stored demonstrations."""
     stored = find(prompt, model.prompts)
-    if not shown:
+    if shown is None:
         return stored, 0
     return shorten(replace(stored, demos=shown), model.tokenizer)

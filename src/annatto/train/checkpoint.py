@@ -103,6 +103,21 @@ def save(
             shutil.rmtree(old)
 
 
+def newest(work: Path, *, run: str) -> Path | None:
+    """The checkpoint to go on from, if there is one.
+
+    Raises:
+        UsageError: it belongs to another model, collection or other settings.
+    """
+    places = sorted(path for path in work.glob("checkpoint-*") if ".tmp-" not in path.name)
+    if places and read_json(places[-1] / "state.json")["run"] != run:
+        raise UsageError(
+            f"{places[-1]} belongs to another model, collection or settings; remove {work} to "
+            "start over, or choose another place."
+        )
+    return places[-1] if places else None
+
+
 def restore(
     work: Path, *, run: str, model: torch.nn.Module, optimizer: torch.optim.Optimizer
 ) -> Progress:
@@ -111,22 +126,17 @@ def restore(
     Raises:
         UsageError: the checkpoint belongs to another model, collection or other settings.
     """
-    places = sorted(path for path in work.glob("checkpoint-*") if ".tmp-" not in path.name)
-    if not places:
+    place = newest(work, run=run)
+    if place is None:
         return Progress()
-    said = read_json(places[-1] / "state.json")
-    if said["run"] != run:
-        raise UsageError(
-            f"{places[-1]} belongs to another model, collection or settings; remove {work} to "
-            "start over, or choose another place."
-        )
-    put(model, load_file(places[-1] / "trained.safetensors"))
+    said = read_json(place / "state.json")
+    put(model, load_file(place / "trained.safetensors"))
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for key, tensor in load_file(places[-1] / "optimizer.safetensors").items():
+    for key, tensor in load_file(place / "optimizer.safetensors").items():
         number, _, field_name = key.partition(".")
         state.setdefault(int(number), {})[field_name] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     best = Best()
     if "best" in said:
-        best = Best(state=load_file(places[-1] / "best.safetensors"), **said["best"])
+        best = Best(state=load_file(place / "best.safetensors"), **said["best"])
     return Progress(int(said["step"]), list(said["log"]), best)

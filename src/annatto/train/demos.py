@@ -54,7 +54,7 @@ def pool(collection: Collection, found: Examples, *, most: int = 512, seed: int)
     rng = np.random.default_rng([seed, 2])
     parts = []
     for task in np.unique(found.task):
-        rows = rng.permutation(np.flatnonzero(found.task == task))
+        rows = rng.permutation(np.flatnonzero((found.task == task) & (found.grade > 0)))
         _, first = np.unique(found.query[rows], return_index=True)
         parts.append(rows[np.sort(first)[:most]])
     rows = np.concatenate(parts)

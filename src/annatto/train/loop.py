@@ -14,6 +14,7 @@ import json
 import logging
 import math
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ from annatto.train.stop import listening
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 SAME_RUN = ("checkpoint_every", "tracker")
 """Settings that may change between a run and its continuation."""
 
@@ -71,8 +72,10 @@ def train(
         AnnattoError: the loss is no longer a number.
         Stopped: a signal or the stop file asked for it; the same call goes on.
     """
-    course = prepare(collection, model, settings, evaluate=evaluate, work=work)
     run = _run_key(collection, model, settings)
+    if work:
+        checkpoint.newest(work, run=run)  # before anything of another run is written over
+    course = prepare(collection, model, settings, evaluate=evaluate, work=work)
     course = _paced(course, run=run, work=work)
     refuse.one_class(course.found, course.plan(), course.settings)
     done = _run(course, run=run, work=work)
@@ -125,7 +128,7 @@ def _run(course: Course, *, run: str, work: Path | None) -> Progress:
         name=model.name,
     )
     label = f"{model.name}: training"
-    with listening(work) as stop:
+    with listening(work) as stop, closing(metrics):
         for number, rows in track(enumerate(course.plan()), label, settings.steps):
             if number < progress.done:
                 continue
@@ -139,7 +142,6 @@ def _run(course: Course, *, run: str, work: Path | None) -> Progress:
                 checkpoint.save(work, progress, run=run, model=model.model, optimizer=optimizer)
             if is_asked:
                 raise stop.obey(progress.done, settings.steps)
-    metrics.close()
     return progress
 
 

@@ -64,7 +64,8 @@ def batch(found: Examples, made: Batch, texts: list[list[int]], step: int) -> No
     elif not (made.mask & ~made.own).any():
         raise SchemaError(
             f"{where} is masked altogether: no query may be compared with a document that is not "
-            "its positive. Mine negatives, raise batch_size, or allow in_batch_negatives."
+            "its positive. Mine negatives, raise batch_size, allow in_batch_negatives, or divide "
+            "into fewer buckets."
         )
 
 

@@ -20,9 +20,15 @@ instead of 5.6 s with 12 layers and 128 tokens."""
 
 
 def copy(model: Embedder, settings: Settings, device: torch.device) -> Embedder:
-    """A copy to train on `device`: frozen weights with adapters, or all weights in float32."""
+    """A copy to train on `device`: frozen weights with adapters, or all weights in float32.
+
+    It encodes in this process alone: another would read the weights from before training.
+    """
     student = _adapted(model, settings, model.dtype if settings.lora_rank else "float32")
-    network: Any = student.model.to(device)
+    student = replace(student, devices=1)
+    network: Any = student.model.to(device).train()
+    if settings.lora_rank == 0:
+        network.requires_grad_(True)  # what training returned is frozen
     if device.type == "cpu" and student.max_tokens <= SHORT and prefix.obstacle(student.model):
         network.set_attn_implementation("eager")
     if settings.gradient_checkpointing:

@@ -1,15 +1,17 @@
 """Vectors: ours, saved and reloaded, sentence-transformers', any padding, any batch."""
 
+import dataclasses
 import json
 import logging
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModel, RobertaConfig
 
 from annatto.core.errors import UsageError, WeightsError
 from annatto.core.types import Prompt
-from annatto.models import weights
+from annatto.models import shown, weights
 from annatto.models.embedder import Embedder
 from annatto.models.prompts import instruct
 from annatto.testing import check_encoder, tiny_model
@@ -221,3 +223,26 @@ def test_a_default_prompt_of_sentence_transformers_is_the_document_prompt(tmp_pa
     plain = Prompt.plain()
     whole = model.encode(["passage: text"], prompt=plain)
     assert np.abs(model.encode(["text"]) - whole).max() < 1e-6
+
+
+def test_positions_that_padding_takes_are_no_room_for_a_text(tmp_path):
+    folder = tiny_model(tmp_path / "roberta", kind="encoder")
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
+    config = RobertaConfig(
+        **shape, intermediate_size=64, vocab_size=260, max_position_embeddings=66, pad_token_id=1
+    )
+    AutoModel.from_config(config).save_pretrained(folder)
+    model = Embedder.load(folder)
+    assert model.max_tokens == shown.read(folder).max_tokens == 64
+    assert model.encode(["long " * 40]).shape == (1, 32)
+
+
+def test_rounded_weights_that_were_never_saved_are_not_taken_for_those_of_the_folder(tmp_path):
+    model = Embedder.load(tiny_model(tmp_path / "tiny"), layers=1)
+    assert model.reload("bfloat16").reload("float32").weights_id == model.weights_id
+    with torch.no_grad():
+        next(model.model.parameters()).mul_(2)
+    rounded = dataclasses.replace(model, weights_id="of what was trained").reload("bfloat16")
+    with pytest.raises(UsageError, match="rounded to bfloat16 in memory, which cannot be undone"):
+        rounded.save(tmp_path / "saved")
+    assert rounded.reload("bfloat16").dtype == "bfloat16"

@@ -146,6 +146,16 @@ def test_a_kept_prefix_is_forgotten_when_the_weights_change(folder):
     assert np.abs(after - fresh).max() < 1e-6
 
 
+def test_a_kept_prefix_is_forgotten_when_a_weight_is_replaced(folder):
+    model = Embedder.load(folder)
+    model.model.requires_grad_(False)
+    model.encode(TEXTS, prompt=PROMPT)
+    layer = model.model.layers[0].mlp.down_proj
+    layer.weight = torch.nn.Parameter(layer.weight * 3, requires_grad=False)
+    fresh = model.reload("float32").encode(TEXTS, prompt=PROMPT)
+    assert np.abs(model.encode(TEXTS, prompt=PROMPT) - fresh).max() < 1e-6
+
+
 def test_only_the_last_few_prefixes_are_kept(folder):
     model = Embedder.load(folder)
     for i in range(prefix.KEPT + 3):
@@ -174,6 +184,14 @@ def test_a_window_shorter_than_the_longest_text_falls_back(folder):
     assert prefix.shareable(model.model, tokens, model.name) == 0
     model.model.config.sliding_window = 500
     assert prefix.shareable(model.model, tokens, model.name) > 0
+
+
+def test_longrope_is_shared_only_up_to_its_first_training_length(folder):
+    model = Embedder.load(folder)
+    rope = {"rope_type": "longrope", "original_max_position_embeddings": 60}
+    model.model.config.rope_parameters = rope
+    assert prefix.fits_window(model.model, 60)
+    assert not prefix.fits_window(model.model, 61)
 
 
 def test_what_is_shared_ends_where_the_tokens_part_not_where_the_words_do():

@@ -14,6 +14,7 @@ from annatto.core.errors import InputError, UsageError, WeightsError
 from annatto.core.types import Prompt
 from annatto.models.adapter import Adapter
 from annatto.models.embedder import Embedder
+from annatto.models.prompts import markup
 from annatto.models.verify import ask, refuse, verify
 from annatto.testing import tiny_model
 
@@ -110,6 +111,13 @@ def test_a_server_is_sent_the_text_with_its_prompt(model, saved, ending):
         assert all(one.is_right for one in verify(saved, against=address + ending))
     with serving(openai(model, "query")) as address:
         assert not any(one.is_right for one in verify(saved, against=address))
+
+
+def test_a_server_is_sent_what_a_prompt_puts_behind_the_text_too(model, tmp_path):
+    uncut = replace(model, max_tokens=512).variant(prompts={"query": markup("Find it.")})
+    folder = uncut.save(tmp_path / "saved")
+    with serving(openai(uncut, Prompt.plain())) as address:
+        assert all(one.is_right for one in verify(folder, against=address))
 
 
 @pytest.mark.parametrize(

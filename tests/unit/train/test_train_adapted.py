@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2Model
 
 from annatto.models.embedder import Embedder
 from annatto.testing import tiny_model
@@ -61,3 +62,13 @@ def test_merging_gives_the_same_states(tmp_path, monkeypatch):
         before = model(input_ids=IDS).last_hidden_state
         after = lora.merge(model)(input_ids=IDS).last_hidden_state
     assert float((before - after).abs().max()) < 1e-5
+
+
+def test_layers_with_transposed_weights_are_left_to_peft():
+    torch.manual_seed(0)
+    shape = {"n_embd": 32, "n_layer": 2, "n_head": 4, "vocab_size": 260, "n_positions": 64}
+    network = GPT2Model(GPT2Config(**shape, bos_token_id=0, eos_token_id=0)).eval()
+    with torch.no_grad():
+        before = network(input_ids=IDS).last_hidden_state
+        quick = lora.attach(network, rank=4, alpha=8, seed=0).eval()
+        assert float((quick(input_ids=IDS).last_hidden_state - before).abs().max()) < 1e-6

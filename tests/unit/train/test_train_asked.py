@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from annatto.core.errors import SchemaError
+from annatto.core.types import INSTRUCT, Prompt
 from annatto.models import prompts
 from annatto.models.embedder import Embedder
 from annatto.testing import tiny_collection, tiny_model
@@ -92,3 +93,11 @@ def test_a_pool_smaller_than_the_draw_is_refused_by_name(model):
     settings = Settings(steps=8, batch_size=12, negatives=0, demos=40)
     with pytest.raises(SchemaError, match=r"task 'tiny' needs .* demonstrations"):
         train(tiny_collection(), model, settings=settings)
+
+
+def test_what_is_drawn_takes_the_place_of_stored_demonstrations_even_if_it_is_nothing(model, found):
+    stored = Prompt(INSTRUCT, "Find it.", (("what about rare1 and piano", "stored"),))
+    told = [asked(model.variant(prompts={"query": stored}), found, DEMOS, s) for s in range(30)]
+    fronts = [decoded(model, one)[0] for one in told]
+    assert {front.count("Response:") for front in fronts} == {0, 1, 2}
+    assert not any("stored" in front for front in fronts)

@@ -139,3 +139,16 @@ def test_none_are_drawn_for_k_0_and_fewer_are_refused(collection, found):
     assert draw(shown, task=task, batch=batch, k=0, rng=np.random.default_rng(0)) == ()
     with pytest.raises(UsageError, match="must be at least 0; found -1"):
         draw(shown, task=task, batch=batch, k=-1, rng=np.random.default_rng(0))
+
+
+def test_a_graded_task_shows_no_pair_that_was_judged_unlike(two_tasks):
+    judged = two_tasks.judgments
+    grades = [0.0 if i % 2 else 2.0 for i in range(judged.num_rows)]
+    changed = judged.set_column(2, "grade", pa.array(grades, pa.float32()))
+    found = examples(two_tasks.with_judgments(changed, "test"), graded=("alike",))
+    assert (found.grade[found.task == 0] == 0).any()
+    good = set(
+        zip(*(x[found.grade > 0].tolist() for x in (found.query, found.positive)), strict=True)
+    )
+    shown = pool(two_tasks, found, seed=0)
+    assert set(zip(shown.query.tolist(), shown.document.tolist(), strict=True)) <= good

@@ -86,3 +86,10 @@ def test_the_rate_rises_to_its_peak_and_falls_to_zero(schedule):
     assert rates[40] == pytest.approx(0)
     assert rates[25] == pytest.approx(0.5)
     assert rates[32] == pytest.approx(8 / 30 if schedule == "linear" else 0.1654, abs=1e-4)
+
+
+def test_every_epoch_has_batches_of_its_own():
+    found = examples(tiny_collection())
+    batches = planned(found, batch_size=5, steps=8)
+    epochs = [{frozenset(rows.tolist()) for rows in batches[at : at + 4]} for at in (0, 4)]
+    assert not epochs[0] & epochs[1]

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from annatto.core.errors import AnnattoError, SchemaError, UsageError
+from annatto.core.errors import AnnattoError, SchemaError, Stopped, UsageError
 from annatto.core.tables import CANDIDATES, JUDGMENTS
 from annatto.testing import tiny_collection
 from annatto.train import loop, metrics
@@ -167,3 +167,9 @@ def test_a_tracker_is_shown_every_number_and_closed(tiny, fast, tmp_path, monkey
     assert seen == [("tiny", str(tmp_path)), "start", *rows, "finish"]
     with pytest.raises(UsageError, match="needs a work folder"):
         metrics.check_tracker("tensorboard", None)
+    seen.clear()
+    (tmp_path / "stopped").mkdir()
+    (tmp_path / "stopped" / "stop").touch()
+    with pytest.raises(Stopped):
+        train(tiny_collection(), tiny, settings=settings, work=tmp_path / "stopped")
+    assert seen[-1] == "finish"

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 import torch
+from transformers import AutoModel, MistralConfig
 
 from annatto.core.types import INSTRUCT, Prompt, Targets
 from annatto.models import prefix
@@ -36,11 +37,11 @@ def targets():
     return Targets(positive=rows, mask=mask, group=rows.unsqueeze(1))
 
 
-def gradients(model, *, chunk_tokens, is_shared):
+def gradients(model, *, chunk_tokens, is_shared, is_mixed=False):
     queries = model.tokenize(QUERIES, prompt=PROMPT)
     if not is_shared:
         queries = dataclasses.replace(queries, shared=0)
-    step = Step(model, chunk_tokens, is_mixed=False, ranks=Ranks(0, 1, torch.device("cpu")))
+    step = Step(model, chunk_tokens, is_mixed, Ranks(0, 1, torch.device("cpu")))
     model.model.zero_grad()
     loss = step(
         queries,
@@ -104,3 +105,46 @@ def test_dropout_depends_on_the_seed_and_the_chunk_alone(model):
     model.model.eval()
     without = gradients(model, chunk_tokens=300, is_shared=True)[1]
     assert any(not torch.allclose(first[name], without[name], rtol=1e-2) for name in first)
+
+
+def test_texts_longer_than_an_attention_window_are_trained_as_they_are_encoded(tmp_path):
+    folder = tiny_model(tmp_path / "windowed")
+    config = MistralConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=64,
+        vocab_size=260,
+        sliding_window=24,
+        initializer_range=0.2,
+    )
+    AutoModel.from_config(config).save_pretrained(folder)
+    model = Embedder.load(folder)
+    assert prefix.obstacle(model.model) == ""
+    step = Step(model, 10_000, is_mixed=False, ranks=Ranks(0, 1, torch.device("cpu")))
+    queries, long = model.tokenize(["how old"]), model.tokenize(["an old bridge " * 5, "x"]).ids
+    (chunk,) = step._chunks(queries, long, 0)
+    encoded = model.encode(["x", "how old", "an old bridge " * 5])
+    assert float((step._encode(chunk).detach() - torch.tensor(encoded)).abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("length", [150, 230])
+def test_behind_a_prefix_longer_than_the_budget_texts_still_go_together(model, length):
+    step = Step(model, 400, is_mixed=False, ranks=Ranks(0, 1, torch.device("cpu")))
+    prompt = Prompt(INSTRUCT, "x" * length)
+    queries = model.tokenize([f"q {i:02}" for i in range(32)], prompt=prompt)
+    assert queries.shared > length
+    assert sum(chunk.shared > 0 for chunk in step._chunks(queries, [[5, 6]], 0)) <= 5
+
+
+@pytest.mark.parametrize("is_shared", [True, False], ids=["shared", "whole"])
+def test_mixed_computes_in_bfloat16_near_to_float32_in_which_gradients_stay(tmp_path, is_shared):
+    model = Embedder.load(tiny_model(tmp_path / "whole"))
+    exact, expected = gradients(model, chunk_tokens=300, is_shared=is_shared)
+    mixed, found = gradients(model, chunk_tokens=300, is_shared=is_shared, is_mixed=True)
+    assert mixed != exact
+    assert mixed == pytest.approx(exact, rel=5e-2)
+    for name, gradient in found.items():
+        assert gradient.dtype == torch.float32
+        assert float((gradient - expected[name]).norm() / expected[name].norm()) < 0.3
