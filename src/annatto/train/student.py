@@ -28,7 +28,7 @@ def copy(model: Embedder, settings: Settings, device: torch.device) -> Embedder:
     student = replace(student, devices=1)
     network: Any = student.model.to(device).train()
     if settings.lora_rank == 0:
-        network.requires_grad_(True)  # what training returned is frozen
+        network.requires_grad_(True)
     if device.type == "cpu" and student.max_tokens <= SHORT and prefix.obstacle(student.model):
         network.set_attn_implementation("eager")
     if settings.gradient_checkpointing:
@@ -56,7 +56,6 @@ def merged(model: Embedder, settings: Settings, state: checkpoint.State) -> Embe
 def _adapted(model: Embedder, settings: Settings, dtype: str) -> Embedder:
     student = model.reload(dtype)
     if settings.lora_rank == 0:
-        student.model.requires_grad_(True)
         return student
     adapted = lora.attach(
         student.model, rank=settings.lora_rank, alpha=settings.lora_alpha, seed=settings.seed

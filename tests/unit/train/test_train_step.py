@@ -80,22 +80,6 @@ def test_a_shared_prefix_is_computed_once_a_chunk(model, monkeypatch):
     assert shared < 0.5 * sum(seen)
 
 
-def test_texts_longer_than_the_window_are_padded_as_in_encoding(model, monkeypatch):
-    packed, run = [], prefix.forward
-
-    def count(*args, **how):
-        packed.append(1)
-        return run(*args, **how)
-
-    assert prefix.obstacle(model.model) == ""
-    monkeypatch.setattr(prefix, "forward", count)
-    for window, is_packed in ((None, True), (40, False), (10_000, True)):
-        packed.clear()
-        model.model.config.sliding_window = window
-        gradients(model, chunk_tokens=100_000, is_shared=False)
-        assert bool(packed) == is_packed
-
-
 def test_dropout_depends_on_the_seed_and_the_chunk_alone(model):
     for layer in model.model.get_base_model().layers:
         layer.mlp.act_fn = torch.nn.Sequential(layer.mlp.act_fn, torch.nn.Dropout(0.5))
