@@ -12,7 +12,6 @@ the texts; without it, Python's standard library.
 from __future__ import annotations
 
 import argparse
-import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -43,15 +42,14 @@ def texts_of(place: Path | None, queries: int) -> tuple[list[str], list[str]]:
 
 def prompt_of(model: Embedder, documents: list[str], tokens: int) -> Prompt:
     """Three demonstrations of real text, cut word by word until the prompt has so many tokens."""
-    words = [text.split() for text in documents if len(text.split()) > 20]
-    for size in itertools.count(1):
-        answers = (" ".join(row[:size]) for row in words[3:6])
-        demos = tuple((" ".join(words[i][:6]), answer) for i, answer in enumerate(answers))
+    words = sorted((text.split() for text in documents), key=len)[-3:]
+    for size in range(1, len(words[0])):
+        demos = tuple((" ".join(row[:6]), " ".join(row[:size])) for row in words)
         prompt = Prompt(INSTRUCT, INSTRUCTION, demos)
         length = len(model.tokenizer.fast(render(prompt), add_special_tokens=False)["input_ids"])
-        if length >= tokens or size > max(map(len, words[3:6])):
+        if length >= tokens:
             return prompt
-    raise AssertionError
+    raise SystemExit(f"the documents are too short for a prompt of {tokens} tokens")
 
 
 def main() -> None:
