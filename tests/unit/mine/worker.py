@@ -16,7 +16,9 @@ class Overlap:
     """The scorer of test_mine_teach, which kills its process when it was asked often enough."""
 
     name = "overlap"
-    left = int(sys.argv[3])
+
+    def __init__(self, left):
+        self.left = left
 
     def score(self, queries, docs):
         if not self.left:
@@ -26,5 +28,7 @@ class Overlap:
         return np.array([len({*q.split()} & {*d.split()}) for q, d in pairs], np.float32)
 
 
-score.PLANNED = 32
-by_scorer(open_collection(Path(sys.argv[1])), Overlap(), work=Path(sys.argv[2]))
+if __name__ == "__main__":
+    score.PLANNED = 32
+    pooled = open_collection(Path(sys.argv[1]))
+    by_scorer(pooled, Overlap(int(sys.argv[3])), work=Path(sys.argv[2]))
