@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from annatto.app.console import result
+from annatto.app.console import result, say, table
+
+if TYPE_CHECKING:
+    from annatto.mine.calibrate import Calibration
 
 
 def load(
@@ -70,26 +74,71 @@ def mine(
             help="NAME of a model, or rank for the fused ranking; the first model if not."
         ),
     ] = "",
+    reranker: Annotated[
+        str, typer.Option(metavar="PLACE", help="A cross-encoder that is the teacher instead.")
+    ] = "",
+    likelihood: Annotated[
+        str,
+        typer.Option(
+            metavar="PLACE",
+            help="A causal language model that is the teacher: log p(query | text).",
+        ),
+    ] = "",
     depth: Annotated[int, typer.Option(help="Candidates per query.")] = 50,
     negatives: Annotated[int, typer.Option(help="Negatives kept per query.")] = 7,
     rho: Annotated[
         float, typer.Option(help="Share of the positive's score a negative may reach.")
     ] = 0.95,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Choose rho instead, by queries with several positives; the table is printed.",
+        ),
+    ] = False,
+    target: Annotated[
+        float, typer.Option(help="With --calibrate: share of false negatives that is allowed.")
+    ] = 0.05,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Find hard negatives: BM25 and models search, a teacher scores, what is too close goes.
 
-    Train on the result with --teacher teacher:NAME (teacher:rrf for the fused ranking).
+    Train on the result with --teacher teacher:NAME (teacher:rrf for the fused ranking). What was
+    chosen and why is in OUTPUT/report; scores of a reranker or language model are kept in
+    OUTPUT.work.
 
     Example: annatto mine pairs --model minilm -o mined
     """
-    from annatto.app.mining import BY_RANK, mine_to
+    from annatto.app.mining import BY_RANK, Way, mine_to
     from annatto.app.sources import named, sizes, sizes_text
 
     models = named(model or [])
-    teacher = teacher or next(iter(models), BY_RANK)
-    mined = mine_to(
-        collection, models, output, teacher=teacher, depth=depth, negatives=negatives, rho=rho
+    way = Way(
+        teacher=teacher or next(iter(models), BY_RANK),
+        reranker=reranker,
+        likelihood=likelihood,
+        depth=depth,
+        negatives=negatives,
+        rho=rho,
+        calibrate=calibrate,
+        target=target,
     )
+    mined, tables = mine_to(collection, models, output, way=way)
     counted = sizes(mined, output)
-    result(counted, sizes_text(counted), as_json=as_json)
+    if as_json:
+        told = {"calibration": [asdict(one) for one in tables]} if tables else {}
+        result({**counted, **told}, "", as_json=True)
+        return
+    for one in tables:
+        show_calibration(one)
+    result(counted, sizes_text(counted), as_json=False)
+
+
+def show_calibration(one: Calibration) -> None:
+    """The table of a calibration on stdout, and what it leads to on stderr."""
+    from annatto.mine.report import cells, verdict
+
+    columns = ["rho", "false negatives", "negatives kept", "mean score kept"]
+    rows = [cells(row.rho, row.false_negatives, row.kept, row.score) for row in one.rows]
+    table(f"{one.source}: {one.queries:,} queries with several positives", columns, rows)
+    say(verdict(one))

@@ -3,57 +3,141 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from annatto.app.artefacts import load_model
+from annatto.app.artefacts import load_model, replaceable
 from annatto.core.errors import UsageError, nearest
 from annatto.core.store import open_collection, save
-from annatto.core.types import Collection
+from annatto.core.types import Collection, Scorer
+
+if TYPE_CHECKING:
+    from annatto.mine.calibrate import Calibration
 
 BY_RANK = "rank"
+REPORT = "report"
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to mine.
+
+    Attributes:
+        teacher: one of the models, or `rank` for the fused ranking; unless one of the next is set.
+        reranker: place of a cross-encoder that is the teacher.
+        likelihood: place of a causal language model that is the teacher.
+        depth: candidates per query.
+        negatives: kept per query.
+        rho: share of the positive's score that a negative may reach.
+        calibrate: choose rho by the share of false negatives it lets through.
+        target: that share.
+    """
+
+    teacher: str = BY_RANK
+    reranker: str = ""
+    likelihood: str = ""
+    depth: int = 50
+    negatives: int = 7
+    rho: float = 0.95
+    calibrate: bool = False
+    target: float = 0.05
 
 
 def mine_to(
-    collection: Path,
-    models: Mapping[str, str],
-    output: Path,
-    *,
-    teacher: str,
-    depth: int,
-    negatives: int,
-    rho: float,
-) -> Collection:
+    collection: Path, models: Mapping[str, str], output: Path, *, way: Way
+) -> tuple[Collection, tuple[Calibration, ...]]:
     """Pool, teach and choose negatives for the training queries, and write the result to `output`.
+
+    The report is in `output/report`. What a reranker or a language model was asked stays in
+    `output.work`, so that it is not asked again; remove it when nothing is to be mined again.
 
     Args:
         collection: a saved Collection.
         models: name to folder or weights name; each searches beside BM25.
         output: replaced if it holds an older collection.
-        teacher: one of `models`, or `rank` for the fused ranking.
-        depth: candidates per query.
-        negatives: kept per query.
-        rho: share of the positive's score that a negative may reach.
+        way: see Way.
+
+    Returns:
+        What was written, and the calibration if there was one.
 
     Raises:
-        InputError: no collection.
-        SchemaError: no training queries, or one without a positive.
-        UsageError: `teacher` is no model that was named.
+        InputError: no collection, or `output` holds something else.
+        SchemaError: no training queries, one without a positive, or nothing to calibrate by.
+        UsageError: the teacher is no model that was named, there are two, or no rho reaches the
+            target.
     """
+    from annatto.mine import report
+    from annatto.mine.calibrate import calibrate
     from annatto.mine.margin import relative, require
     from annatto.mine.pool import pool
-    from annatto.mine.teach import by_encoder, by_rank
 
-    if teacher not in (BY_RANK, *models):
-        raise UsageError(f"no model is called '{teacher}'; {nearest(teacher, (BY_RANK, *models))}.")
-    require(rho=rho, k=negatives)
+    _check_teacher(way, models)
+    require(rho=way.rho, k=way.negatives)
+    replaceable(output, "collection")
     opened = open_collection(collection)
     encoders = {n: load_model({"weights": place, "name": n}) for n, place in models.items()}
-    pooled = pool(opened, list(encoders.values()), depth=depth)
-    if teacher == BY_RANK:
-        taught, source = by_rank(pooled, depth=depth), "teacher:rrf"
-    else:
-        taught = by_encoder(pooled, encoders[teacher], depth=depth)
-        source = f"teacher:{teacher}"
-    mined = relative(taught, source=source, k=negatives, rho=rho)
+    scorer = _scorer(way)
+    pooled = pool(opened, list(encoders.values()), depth=way.depth)
+    work = output.with_name(f"{output.name}.work")
+    taught, source = _taught(pooled, encoders, scorer, way, work)
+    tables: tuple[Calibration, ...] = ()
+    if way.calibrate:
+        tables = (calibrate(taught, source=source, target=way.target, k=way.negatives),)
+    mined = relative(taught, source=source, k=way.negatives, rho=_rho(way, tables))
     save(mined, output)
-    return mined
+    report.write(mined, output / REPORT, source=source, calibration=tables)
+    return mined, tables
+
+
+def _check_teacher(way: Way, models: Mapping[str, str]) -> None:
+    if way.reranker and way.likelihood:
+        raise UsageError("one teacher at a time: give --reranker or --likelihood, not both.")
+    if way.reranker or way.likelihood:
+        return
+    known = (BY_RANK, *models)
+    if way.teacher not in known:
+        raise UsageError(f"no model is called '{way.teacher}'; {nearest(way.teacher, known)}.")
+
+
+def _scorer(way: Way) -> Scorer | None:
+    """The teacher that reads pairs, if that is the way."""
+    if way.reranker:
+        from annatto.models.reranker import CrossEncoder
+
+        return CrossEncoder.load(way.reranker)
+    if way.likelihood:
+        from annatto.models.likelihood import Likelihood
+
+        return Likelihood.load(way.likelihood)
+    return None
+
+
+def _taught(
+    pooled: Collection, encoders: Mapping[str, Any], scorer: Scorer | None, way: Way, work: Path
+) -> tuple[Collection, str]:
+    """The candidates with the teacher's scores, and the source to choose negatives by."""
+    from annatto.mine.teach import by_encoder, by_rank, by_scorer, probability
+
+    if scorer is not None:
+        source = f"teacher:{scorer.name}"
+        taught = by_scorer(pooled, scorer, depth=way.depth, work=work)
+        if way.likelihood:
+            return taught, source
+        return probability(taught, source=source), f"{source}:probability"
+    if way.teacher == BY_RANK:
+        return by_rank(pooled, depth=way.depth), "teacher:rrf"
+    return by_encoder(pooled, encoders[way.teacher], depth=way.depth), f"teacher:{way.teacher}"
+
+
+def _rho(way: Way, tables: tuple[Calibration, ...]) -> float:
+    if not tables:
+        return way.rho
+    if tables[0].rho is None:
+        least = tables[0].rows[0]
+        raise UsageError(
+            f"no rho lets at most {way.target:.0%} of the hidden positives of {tables[0].source} "
+            f"through: rho = {least.rho:g} lets {least.false_negatives:.1%}; allow more with "
+            "--target, choose --rho without --calibrate, or take another teacher."
+        )
+    return tables[0].rho

@@ -124,6 +124,22 @@ def read_card(path: Path) -> dict[str, Any]:
     return card
 
 
+def refuse_other(folder: Path, kind: str) -> None:
+    """Refuse to write over a folder that holds something else than an older `kind`.
+
+    Raises:
+        InputError: it does.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    card = folder / "card.json"
+    if folder.is_dir() and card.exists() and read_card(card).get("kind") == kind:
+        return
+    raise InputError(
+        f"{folder} exists and is not an older {kind}; choose another place with -o, or remove it."
+    )
+
+
 def _replace_folder(new: Path, place: Path) -> None:
     old = place.with_name(f"{place.name}.tmp-{uuid.uuid4().hex[:8]}-old")
     if place.exists():

@@ -1,12 +1,10 @@
-"""Where sentences end, and how many words a text has, for the writing systems we meet."""
+"""Where sentences end, for the writing systems we meet."""
 
 from __future__ import annotations
 
 import re
 from itertools import pairwise
 
-IDEOGRAM = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
-WORD = re.compile(rf"[{IDEOGRAM}]|[^\W{IDEOGRAM}]+")
 END = re.compile(
     r"(?<=[.!?])[\"')\]]*\s+(?=[^a-z\s])"  # not after "e.g.", which a small letter follows
     r"|(?<=[。！？።।])"
@@ -36,15 +34,6 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
             left = start + len(part) - len(part.lstrip())
             spans.append((left, start + len(part.rstrip())))
     return spans
-
-
-def words(text: str) -> list[str]:
-    """The words of a text, case folded; each ideogram or kana is one.
-
-    >>> words("Hello, 東大 x_1")
-    ['hello', '東', '大', 'x_1']
-    """
-    return WORD.findall(text.casefold())
 
 
 def one_line(text: str) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from annatto.data.sentences import words
+from annatto.core.words import words
+from annatto.ops.shingles import PRIME, jaccard, shingles_of, word_ids
 
-SHINGLE = 3
 HASHES = 128
 BANDS = 32
 NEIGHBOURS = 16
 MARGIN = 0.15
-PRIME = np.uint64(0x9E3779B97F4A7C15)
 
 
 def twins(texts: Iterable[list[str]], *, threshold: float = 0.8) -> np.ndarray:
@@ -46,10 +44,10 @@ def twins(texts: Iterable[list[str]], *, threshold: float = 0.8) -> np.ndarray:
     for batch in texts:
         fresh: list[np.ndarray] = []
         for text in batch:
-            ids = np.array([_word(word, memory) for word in words(text)], np.uint64)
+            ids = word_ids(words(text), memory)
             known = first.setdefault(ids.tobytes(), number)
             if known == number and len(ids):
-                fresh.append(_shingles(ids))
+                fresh.append(shingles_of(ids))
                 owners.append(number)
             elif known != number and len(ids):
                 equal.append((known, number))
@@ -62,30 +60,6 @@ def twins(texts: Iterable[list[str]], *, threshold: float = 0.8) -> np.ndarray:
         near = _near(np.concatenate(signatures), shingles, threshold)
         pairs = np.concatenate([pairs, np.array(owners, np.int64)[near]])
     return np.unique(pairs, axis=0)
-
-
-def jaccard(one: np.ndarray, other: np.ndarray) -> float:
-    """Shared share of two sets of shingles, each ascending without repeats; in [0, 1]."""
-    shared = np.intersect1d(one, other, assume_unique=True).size
-    return float(shared / (one.size + other.size - shared))
-
-
-def _word(word: str, memory: dict[str, int]) -> int:
-    if word not in memory:
-        digest = hashlib.blake2b(word.encode(errors="surrogatepass"), digest_size=8).digest()
-        memory[word] = int.from_bytes(digest, "little")
-    return memory[word]
-
-
-def _shingles(ids: np.ndarray) -> np.ndarray:
-    """(s,) uint32 ascending hashes of the runs of 3 words; a shorter text is one shingle."""
-    width = min(SHINGLE, len(ids))
-    runs = np.lib.stride_tricks.sliding_window_view(ids, width)
-    mixed = np.zeros(len(runs), np.uint64)
-    for column in runs.T:
-        mixed = (mixed ^ column) * PRIME
-        mixed ^= mixed >> np.uint64(29)
-    return np.unique((mixed >> np.uint64(32)).astype(np.uint32))
 
 
 def _signatures(shingles: list[np.ndarray]) -> np.ndarray:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from annatto.core.atomic import new_folder, read_card, write_json
+from annatto.core.atomic import new_folder, read_card, refuse_other, write_json
 from annatto.core.errors import InputError, UsageError, nearest
 from annatto.core.store import content_hash
 
@@ -108,22 +108,6 @@ class Evaluation:
             **{name: _table(folder / f"{name}.parquet") for name in TABLES},
             notes=card.get("notes", {}),
         )
-
-
-def refuse_other(folder: Path, kind: str) -> None:
-    """Refuse to write over a folder that holds something else than an older `kind`.
-
-    Raises:
-        InputError: it does.
-    """
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    card = folder / CARD
-    if folder.is_dir() and card.exists() and read_card(card).get("kind") == kind:
-        return
-    raise InputError(
-        f"{folder} exists and is not an older {kind}; choose another place with -o, or remove it."
-    )
 
 
 def _table(path: Path) -> pa.Table:

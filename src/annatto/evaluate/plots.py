@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.compute as pc
 
+from annatto.core.figure import COLOURS, SMALL, canvas, density, plain, save
 from annatto.evaluate.compare import Comparison, Row
 from annatto.evaluate.evaluation import Evaluation
 from annatto.evaluate.separation import KINDS
@@ -17,14 +18,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C", "#000000")
-"""Okabe and Ito's palette, apart for every common kind of colour blindness."""
 KIND_COLOURS = dict(zip(KINDS, ("#0072B2", "#D55E00", "#8C8C8C"), strict=True))
 TITLES = {"nDCG@10": "nDCG@10", "R@100": "Recall@100", "RR@10": "MRR@10"}
 TIGHT = {"columnspacing": 1.0, "handletextpad": 0.1}
-SMALL: dict[str, Any] = {"ha": "center", "va": "bottom", "fontsize": 8}
 PANELS_PER_ROW = 2
-DPI = 150
 
 
 def metric_bars(rows: Sequence[Row], path: Path, *, caption: str) -> None:
@@ -75,7 +72,7 @@ def separations(evaluation: Evaluation, systems: Sequence[str], path: Path) -> N
     """
     columns = min(len(systems), PANELS_PER_ROW)
     lines = -(-len(systems) // columns)
-    figure = _canvas(5.0 * columns + 1, 1.1 + 2.8 * lines)
+    figure = canvas(5.0 * columns + 1, 1.1 + 2.8 * lines)
     panels = np.atleast_1d(figure.subplots(lines, columns, sharex=True, squeeze=False)).ravel()
     for panel, system in zip(panels, systems, strict=False):
         _densities(panel, _cosines_of(evaluation, system), system)
@@ -86,7 +83,7 @@ def separations(evaluation: Evaluation, systems: Sequence[str], path: Path) -> N
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(KINDS), frameon=False)
     figure.suptitle("How far right documents stand from wrong ones", weight="bold")
-    _save(figure, path)
+    save(figure, path)
 
 
 def query_scatter(evaluation: Evaluation, comparisons: Sequence[Comparison], path: Path) -> None:
@@ -101,14 +98,14 @@ def query_scatter(evaluation: Evaluation, comparisons: Sequence[Comparison], pat
     """
     columns = min(len(comparisons), PANELS_PER_ROW)
     lines = -(-len(comparisons) // columns)
-    figure = _canvas(4.6 * columns, 0.9 + 4.2 * lines)
+    figure = canvas(4.6 * columns, 0.9 + 4.2 * lines)
     panels = np.atleast_1d(figure.subplots(lines, columns, squeeze=False)).ravel()
     for panel, comparison in zip(panels, comparisons, strict=False):
         _scatter(panel, evaluation, comparison)
     for panel in panels[len(comparisons) :]:
         panel.set_visible(False)
     figure.suptitle("Each query (a larger mark = more of them)", weight="bold")
-    _save(figure, path)
+    save(figure, path)
 
 
 def _scatter(panel: Axes, evaluation: Evaluation, comparison: Comparison) -> None:
@@ -131,7 +128,7 @@ def _scatter(panel: Axes, evaluation: Evaluation, comparison: Comparison) -> Non
     panel.set_xlabel(f"{name} of {comparison.before}")
     panel.set_ylabel(f"{name} of {comparison.after}")
     panel.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=3, frameon=False, **TIGHT)
-    _plain(panel)
+    plain(panel)
 
 
 def _densities(panel: Axes, cosines: dict[str, np.ndarray], system: str) -> None:
@@ -142,17 +139,7 @@ def _densities(panel: Axes, cosines: dict[str, np.ndarray], system: str) -> None
             continue
         colour = KIND_COLOURS[kind]
         style = {"positive": "-", "hardest negative": "--", "random": ":"}[kind]
-        panel.hist(found, edges, density=True, color=colour, alpha=0.25)
-        panel.hist(
-            found,
-            edges,
-            density=True,
-            color=colour,
-            histtype="step",
-            linestyle=style,
-            linewidth=1.5,
-        )
-        panel.axvline(float(np.median(found)), color=colour, linestyle=style, linewidth=1)
+        density(panel, found, edges, colour=colour, line=style)
         panel.plot([], [], color=colour, linestyle=style, linewidth=2, label=kind)
     medians = ", ".join(f"{k} {np.median(v):.2f}" for k, v in cosines.items() if len(v))
     panel.set_title(system, fontsize=11, pad=18)
@@ -160,7 +147,7 @@ def _densities(panel: Axes, cosines: dict[str, np.ndarray], system: str) -> None
     panel.tick_params(labelbottom=True)
     panel.set_xlabel("cosine with the query")
     panel.set_yticks([])
-    _plain(panel)
+    plain(panel)
 
 
 def _cosines_of(evaluation: Evaluation, system: str) -> dict[str, np.ndarray]:
@@ -168,18 +155,8 @@ def _cosines_of(evaluation: Evaluation, system: str) -> dict[str, np.ndarray]:
     return {kind: mine.filter(pc.equal(mine["kind"], kind))["value"].to_numpy() for kind in KINDS}
 
 
-def _canvas(width: float, height: float) -> Figure:
-    """A figure of its own, outside pyplot: no display, no global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure: Figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = _canvas(width, height)
+    figure = canvas(width, height)
     return figure, figure.subplots()
 
 
@@ -188,14 +165,5 @@ def _finish(figure: Figure, axes: Axes, title: str, caption: str, path: Path) ->
     axes.set_xlabel(caption, fontsize=9, color="#444444", labelpad=8)
     figure.legend(loc="outside lower center", ncols=5, frameon=False)
     axes.grid(axis="y", color="#DDDDDD", linewidth=0.7)
-    _plain(axes)
-    _save(figure, path)
-
-
-def _plain(axes: Axes) -> None:
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+    plain(axes)
+    save(figure, path)

@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annatto.core.atomic import new_folder, write_json
+from annatto.core.atomic import new_folder, refuse_other, write_json
 from annatto.core.tables import rows_of
 from annatto.evaluate import plots
 from annatto.evaluate.compare import Comparison, Row, compare, moved_most, table
-from annatto.evaluate.evaluation import CARD, Evaluation, refuse_other
+from annatto.evaluate.evaluation import CARD, Evaluation
 
 VERSION = 1
 SYNTHETIC = "measured on synthetic queries only: no evidence for your users' queries"

@@ -1,4 +1,4 @@
-"""Retrievers made of parts: vectors with an encoder, and several retrievers fused."""
+"""Retrievers made of parts: vectors with an encoder, several fused, and one reranked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pyarrow as pa
 from annatto.core.encode import encode_queries, encode_windows
 from annatto.core.errors import UsageError
 from annatto.core.progress import track
-from annatto.core.tables import concat
-from annatto.core.types import BATCH_ROWS, Collection, Encoder, Retriever
+from annatto.core.score import score_pairs
+from annatto.core.tables import concat, rows_of
+from annatto.core.types import BATCH_ROWS, Collection, Encoder, Neighbours, Retriever, Scorer
 from annatto.index.flat import FlatIndex
 from annatto.index.rows import candidates
 from annatto.ops.fuse import RRF_K, fuse_runs
@@ -103,3 +104,71 @@ class Hybrid:
         runs = concat(retriever.search(queries, self.depth) for retriever in self.retrievers)
         names = [retriever.name for retriever in self.retrievers]
         return fuse_runs(runs, names, rrf_k=self.rrf_k, depth=k, name=self.name)
+
+
+class Rerank:
+    """A Retriever that lets a scorer order anew what another retriever finds.
+
+    Attributes:
+        retriever: finds the candidates.
+        scorer: orders them.
+        depth: how many per query it reads; what stands behind them is never found.
+        name: source of the candidates; `reranker:` and the scorer's name unless given.
+    """
+
+    def __init__(
+        self, retriever: Retriever, scorer: Scorer, *, depth: int = 100, name: str | None = None
+    ) -> None:
+        if depth < 1:
+            raise UsageError(f"reranking needs a depth of at least 1; found {depth}.")
+        self.retriever = retriever
+        self.scorer = scorer
+        self.depth = depth
+        self.name = name or f"reranker:{scorer.name}"
+        self._collection: Collection | None = None
+        self._order = np.zeros(0, np.int64)
+
+    def index(self, collection: Collection) -> None:
+        """Let the retriever index the documents; their texts are read again in each search."""
+        self.retriever.index(collection)
+        self._collection = collection
+        self._order = id_order(collection.doc_ids)
+
+    def search(self, queries: pa.Table, k: int) -> pa.Table:
+        """CANDIDATES of the k best of the `depth` documents that the retriever finds per query.
+
+        Args:
+            queries: QUERIES.
+            k: at least 1; more than `depth` are never found.
+
+        Returns:
+            Rank from 1, score = the scorer's (higher = more relevant), ties by doc_id descending.
+
+        Raises:
+            UsageError: nothing is indexed yet, or k is below 1.
+        """
+        if self._collection is None or k < 1:
+            raise UsageError(
+                f"{self.name} needs documents and a k of at least 1; found k = {k} and "
+                f"{'no' if self._collection is None else 'some'} documents; call index(collection)."
+            )
+        run = self.retriever.search(queries, self.depth)
+        asked = rows_of(run["query_id"], queries["query_id"].combine_chunks())
+        docs = rows_of(run["doc_id"], self._collection.doc_ids)
+        texts = queries["text"].to_pylist()
+        scores = score_pairs(self.scorer, self._collection, texts, asked, docs)
+        order = np.lexsort((-self._order[docs], -scores, asked))
+        best = _padded(scores[order], asked[order], docs[order], queries.num_rows)
+        found = Neighbours(best.scores[:, :k], best.rows[:, :k])
+        return candidates(queries["query_id"], self._collection.doc_ids, found, source=self.name)
+
+
+def _padded(scores: np.ndarray, asked: np.ndarray, docs: np.ndarray, queries: int) -> Neighbours:
+    """Pairs ordered by query as (queries, most), padded with -inf and -1."""
+    counts = np.bincount(asked, minlength=queries)
+    place = np.arange(len(asked)) - np.repeat(np.cumsum(counts) - counts, counts)
+    shape = (queries, int(counts.max(initial=0)))
+    found = Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
+    found.scores[asked, place] = scores
+    found.rows[asked, place] = docs
+    return found

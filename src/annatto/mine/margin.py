@@ -2,68 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from annatto.core.errors import SchemaError, UsageError
-from annatto.core.tables import DECISIONS, JUDGMENTS, concat
+from annatto.core.tables import concat
 from annatto.core.types import Collection
-from annatto.mine.split import (
-    Split,
-    is_among,
-    numbers_of,
-    open_split,
-    place_in_query,
-    positive_pairs,
-    require_positives,
-    source_rows,
-    with_card,
-)
+from annatto.mine import decide, verdicts
+from annatto.mine.fill import fill as fill_up
+from annatto.mine.scored import scored
+from annatto.mine.split import open_split, with_card
+from annatto.mine.verdicts import Rule
 
+VERSION = 2
 STAGE = "mine.margin.relative"
-SPARE = 8
-"""Random documents drawn beyond those needed, in case some are twins of a positive."""
-
-KEPT, CLOSE, TWIN, BEYOND, JUDGED, FILL = range(6)
-REASONS = [
-    "kept: among the k hardest below the ceiling",
-    "too close to the positive",
-    "twin of a positive",
-    "beyond the k hardest",
-    "already judged",
-    "random fill",
-]
-AFTER = ["negative", "rejected", "rejected", "unused", "unused", "negative"]
-
-
-@dataclass(frozen=True)
-class _Candidates:
-    """What the source said of one split, ordered by query, then score and doc_id descending.
-
-    Attributes:
-        pairs: (n,) int64.
-        scores: (n,) float64.
-        positives: (p,) int64 ascending.
-        judged: (j,) int64 ascending; the positives are among them.
-    """
-
-    pairs: np.ndarray
-    scores: np.ndarray
-    positives: np.ndarray
-    judged: np.ndarray
+CHOOSE = "mine.margin.choose"
 
 
 def require(*, rho: float, k: int) -> None:
     """Refuse settings that make no sense, before anything is computed."""
-    if not 0 < rho <= 1:
-        raise UsageError(f"{STAGE} needs rho above 0 and at most 1; found {rho}; try 0.95.")
-    if k < 1:
-        raise UsageError(f"{STAGE} needs k of at least 1; found {k}; raise it (--negatives).")
+    verdicts.require(Rule(rho=rho), k, STAGE)
 
 
 def relative(
@@ -88,9 +47,9 @@ def relative(
         its extended version (which print the inequality the wrong way round).
     Differs: our choices, which the paper does not state: the form above, equal to
         s(q, n) <= rho * s+ for positive scores and right for negative ones; k = 7; the weakest of
-        several positives; texts equal to a positive (ignoring case and white space) are skipped;
-        short lists are filled with random documents (origin `mined:random`), never with rejected
-        ones; ties are broken by doc_id.
+        several positives; texts equal to a positive (ignoring case and white space), or sharing
+        80 % of its 3-word shingles, are skipped; short lists are filled with random documents
+        (origin `mined:random`), never with rejected ones; ties are broken by doc_id.
 
     Args:
         collection: with candidates of `source` for every positive of the split.
@@ -105,188 +64,68 @@ def relative(
         SchemaError: the source or the split is absent, or a positive has no score of `source`.
         UsageError: rho or k out of range.
     """
-    require(rho=rho, k=k)
-    asked = open_split(collection, split, STAGE)
-    found = _candidates(collection, asked, source)
-    ceilings = _ceilings(asked, found, source, rho)
-    verdicts = _verdicts(collection, asked, found, ceilings, k)
-    kept = found.pairs[verdicts == KEPT]
+    said: dict[str, Any] = {"source": source, "k": k, "split": split, "seed": seed, "fill": fill}
+    return _mined(collection, Rule(rho=rho), STAGE, said, {"rho": rho})
+
+
+def choose(
+    collection: Collection,
+    *,
+    source: str,
+    settings: Rule,
+    k: int = 7,
+    split: str = "train",
+    seed: int = 0,
+    fill: bool = True,
+) -> Collection:
+    """Keep k candidates of each query by any rule: see `Rule`, and `relative` for all else.
+
+    With one ceiling for each positive (`positive = "own"`) a query may get more than k.
+
+    Paper: de Souza P. Moreira et al., NV-Retriever, 2024, arXiv:2407.15831, its family of mining
+        methods (naive top-k, top-k shifted by a number of ranks, absolute and relative margins,
+        sampled top-k), read second-hand.
+    Differs: margins, ranks and the draw can be combined, all of it below one or several positives;
+        known positives do not count as ranks; what `relative` says of twins, fill and ties.
+
+    Args:
+        collection: with candidates of `source` for every positive of the split.
+        source: whose scores to read, such as `teacher:NAME`; higher = more relevant.
+        settings: the rule; in a recipe its fields are keys of the stage.
+        k: negatives per query, or for each positive.
+        split: whose queries.
+        seed: of the draw and of the random documents.
+        fill: fill short lists with random documents.
+
+    Raises:
+        SchemaError: the source or the split is absent, or a positive has no score of `source`.
+        UsageError: a setting out of range.
+    """
+    said: dict[str, Any] = {"source": source, "k": k, "split": split, "seed": seed, "fill": fill}
+    return _mined(collection, settings, CHOOSE, said, asdict(settings))
+
+
+def _mined(
+    collection: Collection, rule: Rule, stage: str, said: dict[str, Any], more: dict[str, Any]
+) -> Collection:
+    verdicts.require(rule, said["k"], stage)
+    asked = open_split(collection, said["split"], stage)
+    found = scored(collection, asked, said["source"], stage)
+    below = verdicts.ceilings(asked, found, rule)
+    k, seed = said["k"], said["seed"]
+    ends = verdicts.verdicts(collection, asked, found, below, rule, k=k, seed=seed)
+    kept = found.pairs[ends == verdicts.KEPT]
     missing = k - np.bincount(asked.rows(kept)[0], minlength=asked.queries.num_rows)
-    filled = _fill(collection, asked, found, missing, seed) if fill else kept[:0]
+    filled = fill_up(collection, asked, found, missing, seed) if said["fill"] else kept[:0]
     mined = concat(
         [
             collection.judgments,
-            _judgments(asked, kept, f"mined:relative(rho={rho:g})"),
-            _judgments(asked, filled, "mined:random"),
+            decide.judgments(asked, kept, f"mined:{rule.name}"),
+            decide.judgments(asked, filled, "mined:random"),
         ]
     )
-    decisions = _decisions(asked, found, ceilings, verdicts, filled)
-    notes = {"split": split, "source": source, **_counts(verdicts, filled, missing)}
-    judged = collection.with_judgments(mined, STAGE)
-    settings = {"source": source, "k": k, "rho": rho, "split": split, "seed": seed, "fill": fill}
-    decided = _decided(judged, asked, decisions)
-    return with_card(decided, STAGE, settings=settings, sources={}, notes=notes)
-
-
-def _candidates(collection: Collection, asked: Split, source: str) -> _Candidates:
-    positives = positive_pairs(collection, asked, STAGE)
-    require_positives(asked, positives, STAGE)
-    rows = source_rows(collection, asked, source, STAGE)
-    pairs, scores = asked.pairs(rows, STAGE), numbers_of(rows, "score", STAGE)
-    order = asked.order(pairs, scores)
-    judged = np.unique(asked.pairs(asked.own(collection.judgments), STAGE))
-    return _Candidates(pairs[order], scores[order], positives, judged)
-
-
-def _ceilings(asked: Split, found: _Candidates, source: str, rho: float) -> np.ndarray:
-    """(q,) float64: the highest score a negative of each query may have."""
-    lost = found.positives[~is_among(found.positives, np.sort(found.pairs))]
-    if lost.size:
-        query_id, doc_id = asked.ids(lost[0])
-        raise SchemaError(
-            f"{STAGE} needs a score of '{source}' for every positive; {lost.size} of "
-            f"{len(found.positives)} lack one (first: query '{query_id}', document '{doc_id}'); "
-            "let mine.teach (annatto mine) score them all first."
-        )
-    known = is_among(found.pairs, found.positives)
-    weakest = np.full(asked.queries.num_rows, np.inf)
-    np.minimum.at(weakest, asked.rows(found.pairs[known])[0], found.scores[known])
-    return np.asarray(weakest - (1 - rho) * np.abs(weakest))
-
-
-def _verdicts(
-    collection: Collection, asked: Split, found: _Candidates, ceilings: np.ndarray, k: int
-) -> np.ndarray:
-    """(n,) one of KEPT, CLOSE, TWIN, BEYOND, JUDGED per candidate."""
-    queries = asked.rows(found.pairs)[0]
-    verdicts = np.full(len(found.pairs), KEPT)
-    verdicts[found.scores > ceilings[queries]] = CLOSE
-    verdicts[_is_twin(collection, asked, found.pairs, found.positives)] = TWIN
-    verdicts[is_among(found.pairs, found.judged)] = JUDGED
-    kept = np.flatnonzero(verdicts == KEPT)
-    verdicts[kept[place_in_query(queries[kept]) >= k]] = BEYOND
-    return verdicts
-
-
-def _is_twin(
-    collection: Collection, asked: Split, pairs: np.ndarray, positives: np.ndarray
-) -> np.ndarray:
-    """(n,) bool: which documents read like a positive of the same query."""
-    docs = np.union1d(asked.rows(pairs)[1], asked.rows(positives)[1])
-    hashes = np.fromiter(_text_hashes(collection, docs), np.int64, len(docs))
-    kinds, kind = np.unique(hashes, return_inverse=True)
-
-    def same_text(of: np.ndarray) -> np.ndarray:
-        query_rows, doc_rows = asked.rows(of)
-        return np.asarray(query_rows * len(kinds) + kind[np.searchsorted(docs, doc_rows)])
-
-    return is_among(same_text(pairs), np.unique(same_text(positives)))
-
-
-def _text_hashes(collection: Collection, rows: np.ndarray) -> Iterator[int]:
-    """63 bits of each document's text, without case and with single spaces."""
-    for texts in collection.document_texts(rows):
-        for text in texts:
-            plain = " ".join(text.casefold().split())
-            digest = hashlib.blake2b(plain.encode(), digest_size=8).digest()
-            yield int.from_bytes(digest, "little") >> 1
-
-
-def _fill(
-    collection: Collection, asked: Split, found: _Candidates, missing: np.ndarray, seed: int
-) -> np.ndarray:
-    """(f,) int64 random pairs, query by query, that are neither candidates nor judged."""
-    if not (missing > 0).any():
-        return np.empty(0, np.int64)
-    documents = len(asked.doc_ids)
-    known = np.union1d(found.pairs, found.judged)
-    bounds = np.searchsorted(known, np.arange(len(missing) + 1) * documents)
-    drawn = [np.empty(0, np.int64)]
-    for query in np.flatnonzero(missing > 0).tolist():
-        avoid = known[bounds[query] : bounds[query + 1]] % documents
-        query_id = asked.query_ids[query].as_py()
-        docs = _draw(query_id, documents, avoid, int(missing[query]) + SPARE, seed)
-        drawn.append(query * documents + docs)
-    pairs = np.concatenate(drawn)
-    pairs = pairs[~_is_twin(collection, asked, pairs, found.positives)]
-    queries = asked.rows(pairs)[0]
-    return np.asarray(pairs[place_in_query(queries) < missing[queries]])
-
-
-def _draw(query_id: str, documents: int, avoid: np.ndarray, wanted: int, seed: int) -> np.ndarray:
-    """At most `wanted` different random rows outside `avoid` (ascending), seeded by the id."""
-    own = int.from_bytes(hashlib.blake2b(query_id.encode(), digest_size=8).digest(), "little")
-    size = min(documents, wanted + len(avoid))
-    docs = np.random.default_rng([seed, own]).choice(documents, size, replace=False)
-    return np.asarray(docs[~is_among(docs, avoid)][:wanted])
-
-
-def _judgments(asked: Split, pairs: np.ndarray, origin: str) -> pa.Table:
-    queries, docs = asked.rows(pairs)
-    return JUDGMENTS.table(
-        {
-            "query_id": asked.query_ids.take(pa.array(queries)),
-            "doc_id": asked.doc_ids.take(pa.array(docs)),
-            "grade": np.zeros(len(pairs), np.float32),
-            "origin": pa.repeat(pa.scalar(origin, pa.large_string()), len(pairs)),
-        }
-    )
-
-
-def _decisions(
-    asked: Split,
-    found: _Candidates,
-    ceilings: np.ndarray,
-    verdicts: np.ndarray,
-    filled: np.ndarray,
-) -> pa.Table:
-    """DECISIONS: one per candidate, then one per random document."""
-    pairs = np.concatenate([found.pairs, filled])
-    verdicts = np.concatenate([verdicts, np.full(len(filled), FILL)])
-    queries, docs = asked.rows(pairs)
-    tops = [f", ceiling {ceiling:.4g}" for ceiling in ceilings.tolist()]
-    scored = zip(found.scores.tolist(), queries[: len(found.pairs)].tolist(), strict=True)
-    evidence = [f"score {score:.4g}{tops[query]}" for score, query in scored]
-    before = ["candidate"] * len(found.pairs) + [None] * len(filled)
-    return DECISIONS.table(
-        {
-            "query_id": asked.query_ids.take(pa.array(queries)),
-            "doc_id": asked.doc_ids.take(pa.array(docs)),
-            "stage": pa.repeat(pa.scalar(STAGE, pa.large_string()), len(pairs)),
-            "reason": np.array(REASONS, object)[verdicts],
-            "before": before,
-            "after": np.array(AFTER, object)[verdicts],
-            "evidence": evidence + [None] * len(filled),
-        }
-    )
-
-
-def _decided(collection: Collection, asked: Split, rows: pa.Table) -> Collection:
-    """Add decisions; the newer word on a pair holds, but never hides why a label was made."""
-    ours = pc.equal(collection.decisions["stage"], STAGE)
-    known = pc.is_in(collection.decisions["query_id"], value_set=asked.query_ids)
-    earlier = collection.decisions.filter(pc.and_(ours, known))
-    if not earlier.num_rows:
-        return collection.with_decisions(rows, STAGE)
-    others = collection.decisions.filter(pc.invert(pc.and_(ours, known)))
-    before, now = asked.pairs(earlier, STAGE), asked.pairs(rows, STAGE)
-    judged = pc.equal(rows["reason"], REASONS[JUDGED]).to_numpy()
-    now_holds = ~(judged & is_among(now, np.unique(before)))
-    before_holds = ~is_among(before, np.unique(now[now_holds]))
-    kept = concat([others, earlier.filter(pa.array(before_holds))])
-    return replace(collection, decisions=kept).with_decisions(
-        rows.filter(pa.array(now_holds)), STAGE
-    )
-
-
-def _counts(verdicts: np.ndarray, filled: np.ndarray, missing: np.ndarray) -> dict[str, int]:
-    counts = np.bincount(verdicts, minlength=FILL + 1).tolist()
-    return {
-        "kept": counts[KEPT],
-        "too close": counts[CLOSE],
-        "twins": counts[TWIN],
-        "beyond k": counts[BEYOND],
-        "already judged": counts[JUDGED],
-        "random fill": len(filled),
-        "still missing": int(np.maximum(missing, 0).sum()) - len(filled),
-    }
+    rows = decide.decisions(asked, found, below, ends, filled, stage=stage)
+    counted = decide.counts(ends, filled, missing)
+    notes = {"split": said["split"], "source": said["source"], **counted}
+    decided = decide.decided(collection.with_judgments(mined, stage), asked, rows, stage)
+    return with_card(decided, stage, settings={**said, **more}, sources={}, notes=notes)

@@ -1,4 +1,4 @@
-"""Soft scores for candidates: by an encoder, by a scorer of pairs, or by the fused ranking.
+"""Soft scores for candidates: by an encoder, by a scorer of pairs, by the fused ranking, or mixed.
 
 Every teacher scores the best of the pool and every known positive, and its word stands under the
 source `teacher:NAME`. A teacher is asked about a pair once.
@@ -6,16 +6,20 @@ source `teacher:NAME`. A teacher is asked about a pair once.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from annatto.core.encode import encode_documents, encode_queries
-from annatto.core.errors import InputError, SchemaError
-from annatto.core.progress import track
+from annatto.core.errors import InputError, SchemaError, UsageError
+from annatto.core.score import score_pairs
 from annatto.core.types import BATCH_ROWS, Collection, Encoder, Scorer
+from annatto.core.vectorfile import encode_to, reading
 from annatto.mine.split import (
     Split,
     is_among,
@@ -26,8 +30,10 @@ from annatto.mine.split import (
     with_card,
     with_source,
 )
+from annatto.ops.fuse import standardised
 
 STAGE = "mine.teach"
+SHARE = 0.8
 
 
 def by_encoder(
@@ -37,6 +43,7 @@ def by_encoder(
     pool: str = "rrf",
     depth: int = 50,
     split: str = "train",
+    work: Path | None = None,
 ) -> Collection:
     """Score candidates by the cosine of query and document, in [-1, 1].
 
@@ -44,7 +51,7 @@ def by_encoder(
 
     Paper: LG-ANNA, LG-ANNA-Embedding technical report, 2025, arXiv:2506.07438, "dense retriever
         and reranker" as teacher (abstract).
-    Differs: one teacher at a time; the paper does not say how the two are mixed.
+    Differs: depth 50, ours; `mix` puts the two together.
 
     Args:
         collection: with candidates of `pool`.
@@ -52,23 +59,26 @@ def by_encoder(
         pool: the source whose best `depth` are scored.
         depth: candidates scored per query, beside all positives.
         split: whose queries.
+        work: folder where the documents' vectors are kept and looked for; see `core.vectorfile`.
 
     Raises:
         SchemaError: no candidates of `pool`.
         InputError: the encoder gave a score that is not a number.
     """
-    asked, pairs = _asked(collection, pool, depth, split)
-    query_rows, queries = np.unique(asked.rows(pairs)[0], return_inverse=True)
-    doc_rows, docs = np.unique(asked.rows(pairs)[1], return_inverse=True)
-    query_vectors = encode_queries(encoder, asked.queries.take(pa.array(query_rows)))
-    doc_vectors = encode_documents(encoder, collection, doc_rows)
-    scores = np.empty(len(pairs), np.float32)
-    for start in range(0, len(pairs), BATCH_ROWS):
-        block = slice(start, start + BATCH_ROWS)
-        scores[block] = np.einsum(
-            "nd,nd->n", query_vectors[queries[block]], doc_vectors[docs[block]]
-        )
-    return _taught(collection, asked, pairs, scores, encoder)
+
+    def score(asked: Split, query_rows: np.ndarray, doc_rows: np.ndarray) -> np.ndarray:
+        needed, queries = np.unique(query_rows, return_inverse=True)
+        read, docs = np.unique(doc_rows, return_inverse=True)
+        query_vectors = encode_queries(encoder, asked.queries.take(pa.array(needed)))
+        doc_vectors = _document_vectors(collection, encoder, read, work)
+        scores = np.empty(len(docs), np.float32)
+        for start in range(0, len(docs), BATCH_ROWS):
+            block = slice(start, start + BATCH_ROWS)
+            found = query_vectors[queries[block]], doc_vectors[docs[block]]
+            scores[block] = np.einsum("nd,nd->n", *found)
+        return scores
+
+    return _taught(collection, encoder, score, pool=pool, depth=depth, split=split)
 
 
 def by_scorer(
@@ -78,11 +88,11 @@ def by_scorer(
     pool: str = "rrf",
     depth: int = 50,
     split: str = "train",
+    work: Path | None = None,
 ) -> Collection:
     """Score candidates by a model that reads query and document together.
 
-    Pairs of all queries go to the scorer sorted by total length, longest first, `BATCH_ROWS` at a
-    time: what stands in a batch depends on the whole input and on nothing else.
+    Pairs of all queries are sorted by length together; see `core.score`.
 
     Paper: LG-ANNA, LG-ANNA-Embedding technical report, 2025, arXiv:2506.07438, stage 2 of the
         teacher (cross-encoder over the fused list).
@@ -90,27 +100,22 @@ def by_scorer(
 
     Args:
         collection: with candidates of `pool`.
-        scorer: the teacher; any Scorer.
+        scorer: the teacher; any Scorer, such as a CrossEncoder or a Likelihood.
         pool: the source whose best `depth` are scored.
         depth: candidates scored per query, beside all positives.
         split: whose queries.
+        work: folder where scores are kept and looked for, planned batch by planned batch.
 
     Raises:
         SchemaError: no candidates of `pool`.
         InputError: the scorer gave a score that is not a number.
     """
-    asked, pairs = _asked(collection, pool, depth, split)
-    order = _longest_first(collection, asked, pairs)
-    scores = np.empty(len(pairs), np.float32)
-    starts = range(0, len(pairs), BATCH_ROWS)
-    for start in track(starts, f"scoring pairs with {scorer.name}", len(starts)):
-        batch = order[start : start + BATCH_ROWS]
-        query_rows, doc_rows = asked.rows(pairs[batch])
-        texts = list(itertools.chain(*collection.document_texts(doc_rows)))
-        scores[batch] = scorer.score(
-            asked.queries["text"].take(pa.array(query_rows)).to_pylist(), texts
-        )
-    return _taught(collection, asked, pairs, scores, scorer)
+
+    def score(asked: Split, query_rows: np.ndarray, doc_rows: np.ndarray) -> np.ndarray:
+        texts = asked.queries["text"].to_pylist()
+        return score_pairs(scorer, collection, texts, query_rows, doc_rows, work=work)
+
+    return _taught(collection, scorer, score, pool=pool, depth=depth, split=split)
 
 
 def by_rank(
@@ -143,9 +148,88 @@ def by_rank(
     wanted = is_among(said, pairs)
     scores = numbers_of(rows, "score", STAGE)[wanted]
     source = f"teacher:{pool}"
-    added = asked.candidates(said[wanted], scores, source)
-    taught = with_source(collection, asked, added, STAGE)
-    return _carded(taught, asked, source, None, len(scores))
+    return _added(collection, asked, said[wanted], scores, source, {"weights_id": None})
+
+
+def mix(
+    collection: Collection,
+    *,
+    first: str,
+    second: str,
+    share: float = SHARE,
+    name: str = "mixed",
+    split: str = "train",
+) -> Collection:
+    """Mix two teachers' scores: share · z(first) + (1 - share) · z(second).
+
+    z is a score less the mean of its query's candidates, over their standard deviation; so neither
+    teacher's unit matters. The source is `teacher:NAME`; its scores are about 0 on average, so that
+    an absolute margin suits them and a relative one does not.
+
+    Paper: LG-ANNA, LG-ANNA-Embedding technical report, 2025, arXiv:2506.07438: scores come from
+        "dense retriever and reranker" (abstract).
+    Differs: how the two are mixed is not stated: z-scores per query and a share of 0.8 for the
+        reranker are our choice.
+
+    Args:
+        collection: both teachers scored the same pairs of the split.
+        first: source of the reranker's scores, such as `teacher:judge`.
+        second: source of the dense model's.
+        share: of the first teacher, between 0 and 1.
+        name: of the mixture.
+        split: whose queries.
+
+    Raises:
+        SchemaError: a teacher is absent, or one scored a pair that the other did not.
+        UsageError: a share out of range.
+    """
+    if not 0 < share < 1:
+        raise UsageError(f"{STAGE}.mix needs a share between 0 and 1; found {share}; try {SHARE}.")
+    asked = open_split(collection, split, STAGE)
+    pairs, one = _said(collection, asked, first)
+    others, two = _said(collection, asked, second)
+    if (lost := np.setxor1d(pairs, others)).size:
+        query_id, doc_id = asked.ids(lost[0])
+        raise SchemaError(
+            f"{STAGE}.mix needs pairs that both teachers scored; {lost.size} have a score of only "
+            f"one of '{first}' and '{second}' (first: query '{query_id}', document '{doc_id}'); "
+            "let both score the same pool to the same depth."
+        )
+    queries = asked.rows(pairs)[0]
+    mixed = share * standardised(one, queries) + (1 - share) * standardised(two, queries)
+    known = collection.card.get("sources", {})
+    parts = {part: known.get(part, {}).get("weights_id") for part in (first, second)}
+    behind = {"weights_id": None, "share": share, "mixed from": parts}
+    return _added(collection, asked, pairs, mixed, f"teacher:{name}", behind)
+
+
+def probability(collection: Collection, *, source: str, split: str = "train") -> Collection:
+    """Squeeze a teacher's logits into (0, 1), as a source of their own: `SOURCE:probability`.
+
+    p = 1 / (1 + exp(-score)). A relative margin means something in probabilities and little in
+    logits, whose zero is arbitrary; soft labels want the logits, which stay where they are.
+
+    Args:
+        collection: with scores of `source`.
+        source: such as `teacher:judge`.
+        split: whose queries.
+
+    Raises:
+        SchemaError: the source is absent.
+    """
+    asked = open_split(collection, split, STAGE)
+    pairs, scores = _said(collection, asked, source)
+    behind = collection.card.get("sources", {}).get(source, {"weights_id": None})
+    squeezed = 0.5 * (1 + np.tanh(scores / 2))
+    return _added(collection, asked, pairs, squeezed, f"{source}:probability", behind)
+
+
+def _said(collection: Collection, asked: Split, source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs, ascending, and what `source` scored them."""
+    rows = source_rows(collection, asked, source, STAGE)
+    pairs, scores = asked.pairs(rows, STAGE), numbers_of(rows, "score", STAGE)
+    order = np.argsort(pairs)
+    return pairs[order], scores[order]
 
 
 def _asked(collection: Collection, pool: str, depth: int, split: str) -> tuple[Split, np.ndarray]:
@@ -156,27 +240,31 @@ def _asked(collection: Collection, pool: str, depth: int, split: str) -> tuple[S
     return asked, np.union1d(best, positive_pairs(collection, asked, STAGE))
 
 
-def _longest_first(collection: Collection, asked: Split, pairs: np.ndarray) -> np.ndarray:
-    """(n,) int64 order of pairs by characters of query and document, ties by pair."""
-    query_rows, doc_rows = asked.rows(pairs)
-    needed, back = np.unique(doc_rows, return_inverse=True)
-    queries = np.array([len(text) for text in asked.queries["text"].to_pylist()])
-    docs = np.fromiter(_lengths(collection, needed), np.int64, len(needed))
-    return np.argsort(-(queries[query_rows] + docs[back]), kind="stable")
-
-
-def _lengths(collection: Collection, rows: np.ndarray) -> Iterator[int]:
+def _document_vectors(
+    collection: Collection, encoder: Encoder, rows: np.ndarray, work: Path | None
+) -> np.ndarray:
+    """(n, dim) float32 unit rows; with `work` from a file named by the encoder and the texts."""
+    if work is None:
+        return encode_documents(encoder, collection, rows)
+    digest = hashlib.sha256(json.dumps(reading(encoder, "document"), sort_keys=True).encode())
     for texts in collection.document_texts(rows):
-        yield from map(len, texts)
+        digest.update(json.dumps(texts).encode())
+    place = work / f"{digest.hexdigest()}.npy"
+    return encode_to(place, collection.document_texts(rows), count=len(rows), encoder=encoder)
 
 
 def _taught(
     collection: Collection,
-    asked: Split,
-    pairs: np.ndarray,
-    scores: np.ndarray,
     teacher: Encoder | Scorer,
+    score: Callable[[Split, np.ndarray, np.ndarray], np.ndarray],
+    *,
+    pool: str,
+    depth: int,
+    split: str,
 ) -> Collection:
+    """Ask `score` for (n,) scores of query rows and document rows, and add them."""
+    asked, pairs = _asked(collection, pool, depth, split)
+    scores = score(asked, *asked.rows(pairs))
     if (wrong := pairs[~np.isfinite(scores)]).size:
         query_id, doc_id = asked.ids(wrong[0])
         raise InputError(
@@ -184,17 +272,21 @@ def _taught(
             f"of {len(pairs)} (first: query '{query_id}', document '{doc_id}'); "
             "check the model, or its dtype if that is not float32."
         )
-    source = f"teacher:{teacher.name}"
+    behind = {"weights_id": getattr(teacher, "weights_id", teacher.name)}
+    return _added(collection, asked, pairs, scores, f"teacher:{teacher.name}", behind)
+
+
+def _added(
+    collection: Collection,
+    asked: Split,
+    pairs: np.ndarray,
+    scores: np.ndarray,
+    source: str,
+    behind: Mapping[str, Any],
+) -> Collection:
+    """The collection with these scores, and on its card what is behind their source."""
     added = asked.candidates(pairs, scores, source)
     taught = with_source(collection, asked, added, STAGE)
-    weights_id = getattr(teacher, "weights_id", teacher.name)
-    return _carded(taught, asked, source, weights_id, len(pairs))
-
-
-def _carded(
-    collection: Collection, asked: Split, source: str, weights_id: str | None, pairs: int
-) -> Collection:
     settings = {"split": asked.name, "source": source}
-    sources = {source: {"weights_id": weights_id}}
-    notes = {**settings, "pairs scored": pairs}
-    return with_card(collection, STAGE, settings=settings, sources=sources, notes=notes)
+    notes = {**settings, "pairs scored": len(pairs)}
+    return with_card(taught, STAGE, settings=settings, sources={source: behind}, notes=notes)

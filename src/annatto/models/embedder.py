@@ -31,12 +31,6 @@ from annatto.ops.pooling import POOLINGS, pool
 
 logger = logging.getLogger(__name__)
 
-GPU_TOKENS = 65536
-THREAD_TOKENS = 512
-MOST_TOKENS = 4096
-"""A batch holds so many tokens: on a GPU, for each thread of a processor, at most on a processor.
-Small batches pad less: with 512 rather than 4096, 24 documents of 40 to 512 tokens took all-MiniLM
-a third and SmolLM2 a fifth less processor time on one thread."""
 SHORTEST = 8
 
 
@@ -112,8 +106,7 @@ class Embedder:
         if max_tokens is not None and max_tokens < SHORTEST:
             raise UsageError(f"max_tokens must be at least {SHORTEST}; found {max_tokens}.")
         said = layout.read(resolve(weights))
-        dtype = transformer.auto_dtype() if dtype == "auto" else dtype
-        _known(dtype, transformer.DTYPES, "dtype")
+        dtype = transformer.known_dtype(dtype)
         config = transformer.read_config(
             said.transformer, layers=layers, bidirectional=bidirectional
         )
@@ -190,10 +183,8 @@ class Embedder:
         tokens = self.tokenize(texts, prompt=prompt)
         if tokens.cut.any():
             logger.warning(CUT, self.name, tokens.cut.sum(), len(texts), self.max_tokens)
-        threads = min(THREAD_TOKENS * torch.get_num_threads(), MOST_TOKENS)
-        budget = threads if self.device.type == "cpu" else GPU_TOKENS
         shared = prefix.shareable(self.model, tokens, self.name)
-        return vectors.plan(tokens.ids, budget, shared=shared)
+        return vectors.plan(tokens.ids, transformer.token_budget(self.device), shared=shared)
 
     def _run(self, planned: vectors.Plan) -> np.ndarray:
         self.model.eval()
@@ -244,11 +235,7 @@ class Embedder:
 
     def pad(self, ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and mask, (b, t) int64 on the model's device, padded on the right."""
-        width = max(len(row) for row in ids)
-        fill = self.tokenizer.fast.pad_token_id
-        padded = [[*row, *[fill] * (width - len(row))] for row in ids]
-        mask = [[1] * len(row) + [0] * (width - len(row)) for row in ids]
-        return torch.tensor(padded, device=self.device), torch.tensor(mask, device=self.device)
+        return transformer.pad(ids, self.tokenizer.fast.pad_token_id, self.device)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Unit vectors (b, dim) float32 of padded ids, with gradient; either padding side."""

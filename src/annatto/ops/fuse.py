@@ -1,4 +1,4 @@
-"""Reciprocal rank fusion: one run made of several."""
+"""One run made of several: by reciprocal rank fusion, or from scores brought to one scale."""
 
 from __future__ import annotations
 
@@ -123,3 +123,23 @@ def _places(query: np.ndarray) -> np.ndarray:
     lengths = np.diff(np.r_[starts, len(query)])
     places: np.ndarray = np.arange(len(query)) - np.repeat(starts, lengths)
     return places
+
+
+def standardised(scores: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Scores less the mean of their group, over its standard deviation (that of all its members).
+
+    Args:
+        scores: (n,) floats.
+        groups: (n,) int64, whose scores belong together.
+
+    Returns:
+        (n,) float64; 0 in a group whose scores are all equal.
+
+    >>> standardised(np.array([1.0, 3.0, 7.0]), np.array([0, 0, 1])).tolist()
+    [-1.0, 1.0, 0.0]
+    """
+    _, group, size = np.unique(groups, return_inverse=True, return_counts=True)
+    values = scores.astype(np.float64)
+    apart = values - (np.bincount(group, values) / size)[group]
+    spread = np.sqrt(np.bincount(group, apart**2) / size)[group]
+    return np.divide(apart, spread, out=np.zeros_like(apart), where=spread > 0)

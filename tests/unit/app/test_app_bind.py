@@ -104,3 +104,19 @@ def test_an_unknown_model_setting_names_the_nearest():
     text = '[models.m]\nweights = "tiny"\npoling = "last"\n' + BEGIN
     with pytest.raises(UsageError, match=r"\[models.m\] has no setting 'poling'; did you mean po"):
         bind(parse(text))
+
+
+def test_rules_mixtures_and_the_report_of_mining_are_stages(fake):
+    rest = [
+        '[[stage]]\nname = "both"\nuse = "mine.teach.mix"\nfirst = "t:a"\nsecond = "t:b"\n',
+        '[[stage]]\nname = "mined"\nuse = "mine.margin.choose"\nsource = "t"\nmargin = "absolute"\n'
+        "cut = 1\namong = 20\n",
+        '[[stage]]\nname = "page"\nuse = "mine.report.write"\nsource = "t"\n',
+    ]
+    mixed, mined, page = bind(parse("\n".join([BEGIN, *rest])))[1:]
+    assert mixed.resolved["share"] == 0.8
+    assert mined.settings["settings"].name == "absolute(cut=1, among=20)"
+    assert mined.version == 2
+    assert (page.inputs, page.gives) == ({"collection": "mined"}, "folder")
+    with pytest.raises(UsageError, match="margin cannot be 'relativ'; did you mean relative"):
+        bind(parse("\n".join([BEGIN, rest[1].replace("absolute", "relativ")])))

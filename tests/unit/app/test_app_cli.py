@@ -2,12 +2,14 @@ import json
 from pathlib import Path
 
 import pytest
+from transformers import AutoModelForSequenceClassification
 from typer.testing import CliRunner
 
 from annatto.app.cli import app
 from annatto.core.store import open_collection, save
+from annatto.core.tables import JUDGMENTS, concat
 from annatto.index.folder import build
-from annatto.testing import tiny_collection, tiny_encoder
+from annatto.testing import tiny_collection, tiny_encoder, tiny_model
 from annatto.train.examples import examples
 
 RECIPE = '[[stage]]\nname = "begin"\nuse = "data.fake.begin"\nseed = 2\n'
@@ -184,6 +186,63 @@ def test_mine_without_a_model_uses_the_ranking_as_teacher(call, tmp_path):
     assert json.loads(done.stdout)["judgments"] == 40 + 2 * 20
     wrong = call("mine", "pairs", "-o", "mined", "--teacher", "minilm")
     assert (wrong.exit_code, "no model is called 'minilm'" in wrong.stderr) == (2, True)
+
+
+def several_positives(step=6):
+    """The tiny collection; each training query has the document `step` further on, too."""
+    pairs = tiny_collection()
+    more = JUDGMENTS.table(
+        {
+            "query_id": [f"q{i:02}" for i in range(20)],
+            "doc_id": [f"d{i + step:02}" for i in range(20)],
+            "grade": [1.0] * 20,
+            "origin": ["gold"] * 20,
+        }
+    )
+    return pairs.with_judgments(concat([pairs.judgments, more]), "test")
+
+
+def test_mine_calibrates_prints_the_table_and_mines_by_the_rho_it_chose(call, tmp_path):
+    save(several_positives(), tmp_path / "pairs")
+    words = ("mine", "pairs", "-o", "mined", "--calibrate", "--target", "0.5")
+    done = call(*words)
+    assert done.exit_code == 0, done.stderr
+    assert "negatives kept" in done.stdout
+    table = json.loads(call(*words, "--json").stdout)["calibration"][0]
+    chosen = table["rho"]
+    assert chosen == max(r["rho"] for r in table["rows"] if r["false_negatives"] <= 0.5)
+    assert f"rho = {chosen:g} is the largest that lets at most 50% of them through" in done.stderr
+    origins = set(open_collection(tmp_path / "mined").judgments["origin"].to_pylist())
+    assert f"mined:relative(rho={chosen:g})" in origins
+    assert "## Margins for teacher:rrf" in (tmp_path / "mined/report/report.md").read_text()
+
+
+def test_mine_says_when_nothing_can_be_calibrated(call, tmp_path):
+    save(tiny_collection(), tmp_path / "pairs")
+    done = call("mine", "pairs", "-o", "mined", "--calibrate")
+    assert (done.exit_code, "needs queries with several positives" in done.stderr) == (1, True)
+    save(several_positives(step=1), tmp_path / "many")  # of another topic: BM25 finds none
+    words = ("mine", "many", "-o", "mined", "--depth", "200", "--calibrate", "--target", "0")
+    done = call(*words)
+    assert (done.exit_code, "no rho lets at most 0%" in done.stderr) == (2, True)
+    assert not (tmp_path / "mined").exists()
+
+
+def test_mine_takes_a_reranker_as_teacher_and_asks_it_once(call, tmp_path):
+    folder = tiny_model(tmp_path / "judge", kind="encoder")
+    AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1).save_pretrained(folder)
+    save(tiny_collection(), tmp_path / "pairs")
+    words = ("mine", "pairs", "--reranker", "judge", "--depth", "4", "-o", "mined")
+    assert call(*words).exit_code == 0
+    mined = open_collection(tmp_path / "mined")
+    sources = set(mined.candidates["source"].to_pylist())
+    assert {"teacher:judge", "teacher:judge:probability"} < sources
+    (kept,) = (tmp_path / "mined.work").glob("*.npy")
+    stamp = kept.stat().st_mtime_ns
+    assert call(*words, "--rho", "0.8").exit_code == 0
+    assert [path.stat().st_mtime_ns for path in (tmp_path / "mined.work").iterdir()] == [stamp]
+    two = call(*words, "--likelihood", "judge")
+    assert (two.exit_code, "one teacher at a time" in two.stderr) == (2, True)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from annatto.core.errors import InputError, UsageError
 from annatto.core.tables import CORPUS
 from annatto.core.types import Collection, Prompt
 from annatto.index.bm25 import BM25
-from annatto.index.retriever import Dense, Hybrid
+from annatto.index.retriever import Dense, Hybrid, Rerank
 from annatto.testing import tiny_collection, tiny_encoder
 
 
@@ -105,3 +105,53 @@ def test_an_encoder_of_a_wrong_dimension_is_refused():
     encoder.dim = 3
     with pytest.raises(InputError, match="needs vectors of 3 dimensions"):
         Dense(encoder).index(tiny_collection())
+
+
+class Length:
+    """A Scorer by the length of the document; many are equal."""
+
+    name = "length"
+
+    def score(self, queries, docs):
+        return np.array([len(doc) for _, doc in zip(queries, docs, strict=True)], np.float32)
+
+
+def test_rerank_keeps_the_contract_of_a_retriever():
+    check_retriever(Rerank(BM25(), Length(), depth=20), tiny_collection())
+
+
+def test_rerank_orders_what_the_retriever_found_and_nothing_else():
+    collection = tiny_collection()
+    first = Hybrid([BM25(), Dense(tiny_encoder())])
+    retriever = Rerank(first, Length(), depth=7)
+    retriever.index(collection)
+    found = first.search(collection.queries, 7).to_pylist()
+    ids = collection.doc_ids.to_pylist()
+    texts = [text for batch in collection.document_texts() for text in batch]
+    length = {doc_id: len(text) for doc_id, text in zip(ids, texts, strict=True)}
+    run = retriever.search(collection.queries, 5).to_pylist()
+    for query in collection.queries["query_id"].to_pylist():
+        own = [row["doc_id"] for row in found if row["query_id"] == query]
+        by_id = sorted(own, reverse=True)
+        expected = sorted(by_id, key=lambda doc: -length[doc])[:5]
+        rows = [row for row in run if row["query_id"] == query]
+        assert [row["doc_id"] for row in rows] == expected
+        assert [row["score"] for row in rows] == [length[doc] for doc in expected]
+    assert retriever.name == "reranker:length"
+
+
+def test_rerank_of_queries_for_which_nothing_is_found_gives_no_rows():
+    class Nothing(BM25):
+        def search(self, queries, k):
+            return super().search(queries, k).slice(0, 0)
+
+    retriever = Rerank(Nothing(), Length())
+    retriever.index(tiny_collection())
+    assert retriever.search(tiny_collection().queries, 3).num_rows == 0
+
+
+def test_misuse_of_rerank_is_explained():
+    with pytest.raises(UsageError, match="depth of at least 1; found 0"):
+        Rerank(BM25(), Length(), depth=0)
+    with pytest.raises(UsageError, match=r"reranker:length needs documents.*call index"):
+        Rerank(BM25(), Length()).search(tiny_collection().queries, 3)

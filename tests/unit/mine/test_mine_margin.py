@@ -5,60 +5,17 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annatto.core.errors import SchemaError, UsageError
 from annatto.core.store import collection_hash
-from annatto.core.tables import CANDIDATES, CORPUS, JUDGMENTS, QUERIES
-from annatto.core.types import Collection
+from annatto.core.tables import JUDGMENTS
 from annatto.mine.margin import relative
 from annatto.mine.pool import pool
 from annatto.mine.teach import by_encoder
 from annatto.testing import tiny_collection, tiny_encoder
-
-
-def collection(scores, positives, documents=None):
-    """A Collection of queries with scores {query: {doc: score}} and positives {query: [doc]}."""
-    documents = documents or {}
-    named = {doc for own in scores.values() for doc in own}
-    texts = {doc: f"text of {doc}" for doc in sorted(named | set(documents))} | documents
-    pairs = [(query, doc, score) for query, own in scores.items() for doc, score in own.items()]
-    gold = [(query, doc) for query, own in positives.items() for doc in own]
-    return Collection(
-        corpus=ds.dataset(
-            CORPUS.table(
-                {"doc_id": list(texts), "title": [""] * len(texts), "text": list(texts.values())}
-            )
-        ),
-        queries=QUERIES.table(
-            {
-                "query_id": list(scores),
-                "text": list(scores),
-                "task": [""] * len(scores),
-                "split": ["train"] * len(scores),
-            }
-        ),
-        judgments=JUDGMENTS.table(
-            {
-                "query_id": [pair[0] for pair in gold],
-                "doc_id": [pair[1] for pair in gold],
-                "grade": [1.0] * len(gold),
-                "origin": ["gold"] * len(gold),
-            }
-        ),
-        candidates=CANDIDATES.table(
-            {
-                "query_id": [pair[0] for pair in pairs],
-                "doc_id": [pair[1] for pair in pairs],
-                "source": ["t"] * len(pairs),
-                "rank": [1] * len(pairs),
-                "score": [pair[2] for pair in pairs],
-            }
-        ),
-    )
 
 
 def negatives(mined, origin="mined:relative"):
@@ -71,7 +28,7 @@ def reasons(mined):
     return {row["doc_id"]: row["reason"].partition(":")[0] for row in mined.decisions.to_pylist()}
 
 
-def test_a_candidate_stays_up_to_the_share_of_the_positive_and_no_further():
+def test_a_candidate_stays_up_to_the_share_of_the_positive_and_no_further(collection):
     one = collection({"q": {"p": 1.0, "over": 0.76, "at": 0.75, "under": 0.5}}, {"q": ["p"]})
     mined = relative(one, source="t", rho=0.75, fill=False)
     assert negatives(mined) == [("q", "at"), ("q", "under")]
@@ -84,25 +41,25 @@ def test_a_candidate_stays_up_to_the_share_of_the_positive_and_no_further():
     assert mined.judgments["origin"].to_pylist()[1:] == ["mined:relative(rho=0.75)"] * 2
 
 
-def test_negative_scores_keep_the_margin_below_the_positive():
+def test_negative_scores_keep_the_margin_below_the_positive(collection):
     one = collection({"q": {"p": -2.0, "over": -2.4, "at": -2.5, "under": -9.0}}, {"q": ["p"]})
     mined = relative(one, source="t", rho=0.75, fill=False)
     assert negatives(mined) == [("q", "at"), ("q", "under")]
 
 
-def test_the_weakest_of_several_positives_sets_the_ceiling():
+def test_the_weakest_of_several_positives_sets_the_ceiling(collection):
     one = collection({"q": {"p1": 1.0, "p2": 0.5, "a": 0.6, "b": 0.4}}, {"q": ["p1", "p2"]})
     assert negatives(relative(one, source="t", rho=0.9, fill=False)) == [("q", "b")]
 
 
-def test_the_hardest_come_first_and_ties_go_to_the_larger_doc_id():
+def test_the_hardest_come_first_and_ties_go_to_the_larger_doc_id(collection):
     one = collection({"q": {"p": 1.0, "a": 0.5, "b": 0.5, "c": 0.5, "d": 0.6}}, {"q": ["p"]})
     mined = relative(one, source="t", k=2, fill=False)
     assert negatives(mined) == [("q", "d"), ("q", "c")]
     assert reasons(mined)["a"] == reasons(mined)["b"] == "beyond the k hardest"
 
 
-def test_twins_of_a_positive_are_rejected_whatever_they_score():
+def test_twins_of_a_positive_are_rejected_whatever_they_score(collection):
     documents = {"p": "The  Answer\nis here", "twin": "the answer is HERE ", "other": "no"}
     one = collection(
         {"q1": {"p": 1.0, "twin": 0.1, "other": 0.1}, "q2": {"other": 1.0, "twin": 0.1}},
@@ -114,7 +71,7 @@ def test_twins_of_a_positive_are_rejected_whatever_they_score():
     assert mined.card["notes"]["mine.margin.relative"]["twins"] == 1
 
 
-def test_planted_false_negatives_do_not_get_through():
+def test_planted_false_negatives_do_not_get_through(collection):
     rng = np.random.default_rng(5)
     scores, positives, documents = {}, {}, {}
     for query in range(50):
@@ -129,7 +86,7 @@ def test_planted_false_negatives_do_not_get_through():
     assert {"copy0", "para0"} < set(unfiltered)
 
 
-def test_short_lists_are_filled_with_random_documents_nobody_rejected():
+def test_short_lists_are_filled_with_random_documents_nobody_rejected(collection):
     documents = {f"r{i}": f"random {i}" for i in range(20)} | {"p": "same", "unseen": "SAME"}
     one = collection({"q": {"p": 1.0, "close": 0.99, "low": 0.1}}, {"q": ["p"]}, documents)
     mined = relative(one, source="t", k=20)
@@ -140,7 +97,7 @@ def test_short_lists_are_filled_with_random_documents_nobody_rejected():
     assert sum(reason == "random fill" for reason in reasons(mined).values()) == 19
 
 
-def test_each_query_draws_documents_of_its_own_whatever_the_others_are():
+def test_each_query_draws_documents_of_its_own_whatever_the_others_are(collection):
     documents = {f"r{i:03}": f"random {i}" for i in range(500)}
     scores, positives = {"q1": {"p": 1.0}, "q2": {"p": 1.0}}, {"q1": ["p"], "q2": ["p"]}
     both = negatives(relative(collection(scores, positives, documents), source="t"), "mined")
@@ -150,7 +107,7 @@ def test_each_query_draws_documents_of_its_own_whatever_the_others_are():
     assert [doc for _, doc in negatives(relative(alone, source="t"), "mined")] == second
 
 
-def test_a_corpus_too_small_to_fill_from_is_counted():
+def test_a_corpus_too_small_to_fill_from_is_counted(collection):
     one = collection({"q": {"p": 1.0, "a": 0.1}}, {"q": ["p"]}, {"r": "random"})
     mined = relative(one, source="t", k=7)
     notes = mined.card["notes"]["mine.margin.relative"]
@@ -158,7 +115,7 @@ def test_a_corpus_too_small_to_fill_from_is_counted():
     assert (notes["kept"], notes["random fill"], notes["still missing"]) == (1, 1, 5)
 
 
-def test_judged_pairs_keep_their_judgment():
+def test_judged_pairs_keep_their_judgment(collection):
     one = collection({"q": {"p": 1.0, "known": 0.3, "new": 0.2}}, {"q": ["p"]})
     known = JUDGMENTS.table(
         {"query_id": ["q"], "doc_id": ["known"], "grade": [-1.0], "origin": ["human:ann"]}
@@ -170,7 +127,7 @@ def test_judged_pairs_keep_their_judgment():
     assert reasons(mined)["known"] == "already judged"
 
 
-def test_every_candidate_gets_one_decision_with_its_evidence():
+def test_every_candidate_gets_one_decision_with_its_evidence(collection):
     one = collection({"q": {"p": 0.78, "a": 0.8123, "b": 0.1}}, {"q": ["p"]}, {"r": "random"})
     mined = relative(one, source="t", k=2)
     rows = {row.pop("doc_id"): row for row in mined.decisions.to_pylist()}
@@ -199,7 +156,7 @@ def test_counts_on_the_card_add_up_to_the_candidates():
     assert mined.card["sources"] == taught.card["sources"]
 
 
-def test_a_second_call_adds_the_next_hardest_and_keeps_the_first_reasons():
+def test_a_second_call_adds_the_next_hardest_and_keeps_the_first_reasons(collection):
     one = collection({"q": {"p": 1.0, "a": 0.4, "b": 0.3, "c": 0.2}}, {"q": ["p"]})
     twice = relative(relative(one, source="t", k=1), source="t", k=1)
     assert negatives(twice) == [("q", "a"), ("q", "b")]
@@ -237,7 +194,7 @@ def test_the_order_of_queries_and_candidates_does_not_matter():
     scores=st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=12),
     rhos=st.lists(st.floats(0.01, 1.0), min_size=2, max_size=2).map(sorted),
 )
-def test_a_larger_rho_never_rejects_more(scores, rhos):
+def test_a_larger_rho_never_rejects_more(collection, scores, rhos):
     own = {f"d{i:02}": score for i, score in enumerate(scores)}
     one = collection({"q": own}, {"q": ["d00"]})
     low, high = (
@@ -251,7 +208,7 @@ def test_a_larger_rho_never_rejects_more(scores, rhos):
     assert high <= low
 
 
-def test_a_positive_without_a_score_is_counted_and_named():
+def test_a_positive_without_a_score_is_counted_and_named(collection):
     one = collection(
         {"q1": {"p1": 1.0, "a": 0.1}, "q2": {"a": 0.1, "b": 0.1}},
         {"q1": ["p1"], "q2": ["p1", "p1b"]},
@@ -262,7 +219,7 @@ def test_a_positive_without_a_score_is_counted_and_named():
         relative(one, source="t")
 
 
-def test_an_absent_source_a_score_that_is_null_and_a_bare_query_are_refused():
+def test_an_absent_source_a_score_that_is_null_and_a_bare_query_are_refused(collection):
     one = collection({"q": {"p": 1.0, "a": None}}, {"q": ["p"]})
     with pytest.raises(SchemaError, match=r"1 of 2 have none \(first: query 'q', document 'a'\)"):
         relative(one, source="t")

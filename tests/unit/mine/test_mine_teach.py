@@ -1,13 +1,19 @@
 """Teachers score the best of the pool and every positive, each pair once."""
 
 import dataclasses
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from annatto.core.errors import InputError, SchemaError
+from annatto.core import score
+from annatto.core.errors import InputError, SchemaError, UsageError
+from annatto.core.store import collection_hash, open_collection, save
 from annatto.core.types import Prompt
 from annatto.mine import teach
 from annatto.mine.pool import pool
@@ -43,6 +49,9 @@ class Overlap:
             [len({*q.split()} & {*d.split()}) for q, d in zip(queries, docs, strict=True)],
             np.float32,
         )
+
+
+WORKER = Path(__file__).with_name("worker.py")
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +119,11 @@ def test_a_scorer_sees_pairs_of_all_queries_longest_first(pooled):
 
 
 def test_batches_do_not_change_scores(pooled, monkeypatch):
-    whole = teach.by_scorer(pooled, Overlap())
+    whole = [teach.by_scorer(pooled, Overlap()), teach.by_encoder(pooled, tiny_encoder())]
+    monkeypatch.setattr(score, "PLANNED", 7)
     monkeypatch.setattr(teach, "BATCH_ROWS", 7)
-    assert teach.by_scorer(pooled, Overlap()).candidates.equals(whole.candidates)
+    assert teach.by_scorer(pooled, Overlap()).candidates.equals(whole[0].candidates)
+    assert teach.by_encoder(pooled, tiny_encoder()).candidates.equals(whole[1].candidates)
 
 
 @pytest.mark.parametrize("by", [teach.by_encoder, teach.by_scorer])
@@ -179,3 +190,138 @@ def test_a_pool_without_ranks_is_refused(pooled):
     bare = pooled.candidates.drop_columns(["rank"])
     with pytest.raises(SchemaError, match="needs the rank of every candidate of 'rrf'"):
         teach.by_encoder(dataclasses.replace(pooled, candidates=bare), tiny_encoder())
+
+
+def test_a_scorer_that_was_asked_is_not_asked_again(pooled, tmp_path, monkeypatch):
+    monkeypatch.setattr(score, "PLANNED", 16)
+    first = teach.by_scorer(pooled, Overlap(), work=tmp_path)
+    again = Overlap()
+    assert collection_hash(teach.by_scorer(pooled, again, work=tmp_path)) == collection_hash(first)
+    assert again.lengths == []
+
+
+def test_scores_are_kept_for_one_teacher_and_these_texts_only(pooled, tmp_path):
+    teach.by_scorer(pooled, Overlap(), work=tmp_path)
+    other = Overlap()
+    other.identity = {"weights_id": "another"}
+    teach.by_scorer(pooled, other, work=tmp_path)
+    assert len(other.lengths) > 0
+    place = pooled.queries.column_names.index("text")
+    texts = [f"{text} now" for text in pooled.queries["text"].to_pylist()]
+    queries = pooled.queries.set_column(place, "text", pa.array(texts, pa.large_string()))
+    later = Overlap()
+    teach.by_scorer(dataclasses.replace(pooled, queries=queries), later, work=tmp_path)
+    assert len(later.lengths) == len(other.lengths)
+
+
+def test_a_damaged_file_of_scores_is_named(pooled, tmp_path):
+    teach.by_scorer(pooled, Overlap(), work=tmp_path)
+    (kept,) = tmp_path.glob("*.npy")
+    kept.write_bytes(kept.read_bytes()[:40])
+    with pytest.raises(InputError, match=r"\.npy is damaged .*remove it"):
+        teach.by_scorer(pooled, Overlap(), work=tmp_path)
+
+
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_killed_scoring_goes_on_to_the_same_bytes_and_asks_only_what_is_left(
+    pooled, tmp_path, monkeypatch, batch
+):
+    save(pooled, tmp_path / "pooled")
+    work = tmp_path / "work"
+    command = [sys.executable, WORKER, tmp_path / "pooled", work, str(batch)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert len(list(work.glob("*.npy"))) == batch
+    monkeypatch.setattr(score, "PLANNED", 32)
+    whole, rest = Overlap(), Overlap()
+    saved = open_collection(tmp_path / "pooled")
+    expected = teach.by_scorer(saved, whole)
+    resumed = teach.by_scorer(saved, rest, work=work)
+    assert collection_hash(resumed) == collection_hash(expected)
+    assert len(rest.lengths) == len(whole.lengths) - 32 * batch > 0
+
+
+def test_an_encoder_reads_documents_that_it_has_read_before_from_disk(pooled, tmp_path):
+    plain = teach.by_encoder(pooled, tiny_encoder())
+    encoder = Counting()
+    encoder.name, encoder.weights_id = "tiny", "tiny-encoder-1"
+    first = teach.by_encoder(pooled, encoder, work=tmp_path)
+    encoder.asked.clear()
+    again = teach.by_encoder(pooled, encoder, work=tmp_path)
+    assert {prompt for prompt, _ in encoder.asked} == {"query/tiny"}
+    assert first.candidates.equals(plain.candidates)
+    assert again.candidates.equals(plain.candidates)
+    encoder.weights_id = "trained further"
+    teach.by_encoder(pooled, encoder, work=tmp_path)
+    assert "document" in {prompt for prompt, _ in encoder.asked}
+
+
+def test_a_mixture_is_the_weighted_sum_of_standard_scores_by_query(pooled):
+    both = teach.by_scorer(teach.by_encoder(pooled, tiny_encoder()), Overlap())
+    sources = {"first": "teacher:overlap", "second": "teacher:tiny"}
+    mixed = teach.mix(both, **sources, share=0.75, name="both")
+
+    def standard(source):
+        rows = rows_of(both, source)
+        found = {}
+        for query in {row["query_id"] for row in rows}:
+            own = {r["doc_id"]: r["score"] for r in rows if r["query_id"] == query}
+            mean, spread = np.mean([*own.values()]), np.std([*own.values()])
+            found |= {(query, doc): (value - mean) / spread for doc, value in own.items()}
+        return found
+
+    one, two = standard("teacher:overlap"), standard("teacher:tiny")
+    rows = rows_of(mixed, "teacher:both")
+    assert len(rows) == len(one)
+    for row in rows:
+        pair = row["query_id"], row["doc_id"]
+        assert row["score"] == pytest.approx(0.75 * one[pair] + 0.25 * two[pair], abs=1e-5)
+    assert mixed.card["sources"]["teacher:both"] == {
+        "weights_id": None,
+        "share": 0.75,
+        "mixed from": {"teacher:overlap": "overlap", "teacher:tiny": "tiny-encoder-1"},
+    }
+
+
+def test_scores_that_are_all_equal_add_nothing_to_a_mixture(pooled):
+    class Same(Overlap):
+        name = "same"
+
+        def score(self, queries, docs):
+            return np.ones_like(super().score(queries, docs))
+
+    both = teach.by_scorer(teach.by_encoder(pooled, tiny_encoder()), Same())
+    mixed = teach.mix(both, first="teacher:same", second="teacher:tiny")
+    order = [(r["query_id"], r["doc_id"]) for r in rows_of(both, "teacher:tiny")]
+    rows = rows_of(mixed, "teacher:mixed")
+    assert [(r["query_id"], r["doc_id"]) for r in rows] == order
+    assert max(abs(row["score"]) for row in rows) < 0.2 * 8
+
+
+def test_teachers_of_different_pairs_cannot_be_mixed(pooled):
+    both = teach.by_scorer(teach.by_encoder(pooled, tiny_encoder(), depth=3), Overlap())
+    with pytest.raises(SchemaError, match=r"\d+ have a score of only one of .*\(first: query 'q"):
+        teach.mix(both, first="teacher:overlap", second="teacher:tiny")
+    with pytest.raises(UsageError, match=r"share between 0 and 1; found 1\.5; try 0\.8"):
+        teach.mix(both, first="teacher:overlap", second="teacher:tiny", share=1.5)
+    with pytest.raises(SchemaError, match="source 'teacher:x'"):
+        teach.mix(both, first="teacher:x", second="teacher:tiny")
+
+
+def test_logits_become_probabilities_under_a_source_of_their_own(pooled):
+    taught = teach.probability(teach.by_scorer(pooled, Overlap()), source="teacher:overlap")
+    logits = {(r["query_id"], r["doc_id"]): r["score"] for r in rows_of(taught, "teacher:overlap")}
+    rows = rows_of(taught, "teacher:overlap:probability")
+    assert len(rows) == len(logits)
+    for row in rows:
+        expected = 1 / (1 + np.exp(-logits[row["query_id"], row["doc_id"]]))
+        assert row["score"] == pytest.approx(expected, abs=1e-6)
+    assert taught.card["sources"]["teacher:overlap:probability"] == {"weights_id": "overlap"}
+
+
+def test_a_scorer_must_give_one_score_for_each_pair(pooled):
+    class Short(Overlap):
+        def score(self, queries, docs):
+            return super().score(queries, docs)[:-1]
+
+    with pytest.raises(InputError, match=r"'overlap' must give one score for each of \d+ pairs"):
+        teach.by_scorer(pooled, Short())

@@ -8,7 +8,7 @@ import torch
 
 from annatto.core.errors import WeightsError
 from annatto.core.types import INSTRUCT, Prompt
-from annatto.models import embedder, prefix, weights
+from annatto.models import prefix, transformer, weights
 from annatto.models.embedder import Embedder
 from annatto.testing import tiny_model
 from annatto.train import lora
@@ -122,7 +122,7 @@ def test_encode_runs_the_prefix_once_and_a_frozen_model_keeps_it(folder, monkeyp
         return run(*args, input_ids=input_ids, **how)
 
     shared = model.tokenize(TEXTS, prompt=PROMPT).shared
-    monkeypatch.setattr(embedder, "THREAD_TOKENS", 10)
+    monkeypatch.setattr(transformer, "THREAD_TOKENS", 10)
     monkeypatch.setattr(model.model, "forward", count)
     assert prefix.obstacle(model.model) == ""
     seen.clear()

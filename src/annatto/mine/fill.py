@@ -1,0 +1,52 @@
+"""Random documents, drawn by a seed and an id, so that no query's draw depends on the others."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from annatto.core.types import Collection
+from annatto.mine.same import is_near_twin, is_twin
+from annatto.mine.scored import Scored
+from annatto.mine.split import Split, is_among, place_in_query
+
+SPARE = 8
+"""Random documents drawn beyond those needed, in case some are twins of a positive."""
+
+
+def fill(
+    collection: Collection, asked: Split, found: Scored, missing: np.ndarray, seed: int
+) -> np.ndarray:
+    """(f,) int64 random pairs, query by query, that are neither candidates nor judged.
+
+    Args:
+        collection: whose documents.
+        asked: the split.
+        found: its candidates; what was rejected is among them and never drawn.
+        missing: (q,) int64, how many each query lacks; 0 and less draws none.
+        seed: of the draw.
+    """
+    if not (missing > 0).any():
+        return np.empty(0, np.int64)
+    documents = len(asked.doc_ids)
+    known = np.union1d(found.pairs, found.judged)
+    bounds = np.searchsorted(known, np.arange(len(missing) + 1) * documents)
+    drawn = [np.empty(0, np.int64)]
+    for query in np.flatnonzero(missing > 0).tolist():
+        avoid = known[bounds[query] : bounds[query + 1]] % documents
+        wanted = int(missing[query]) + SPARE
+        rng = rng_of(asked.query_ids[query].as_py(), seed)
+        docs = rng.choice(documents, min(documents, wanted + len(avoid)), replace=False)
+        drawn.append(query * documents + docs[~is_among(docs, avoid)][:wanted])
+    pairs = np.concatenate(drawn)
+    same = is_twin(collection, asked, pairs, found.positives)
+    pairs = pairs[~(same | is_near_twin(collection, asked, pairs, found.positives))]
+    queries = asked.rows(pairs)[0]
+    return np.asarray(pairs[place_in_query(queries) < missing[queries]])
+
+
+def rng_of(query_id: str, seed: int, *more: int) -> np.random.Generator:
+    """The generator of one query; `more` sets apart what else is drawn for it."""
+    own = int.from_bytes(hashlib.blake2b(query_id.encode(), digest_size=8).digest(), "little")
+    return np.random.default_rng([seed, own, *more])
