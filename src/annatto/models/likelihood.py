@@ -100,7 +100,7 @@ class Likelihood:
         folder = resolve(weights)
         dtype = transformer.known_dtype(dtype)
         config = transformer.read_config(folder, layers=None, bidirectional=False)
-        if not transformer.outline_is_causal(config):
+        if not transformer.is_causal(transformer.outline(config)):
             raise UsageError(
                 f"query likelihood needs a causal language model; {folder} holds "
                 f"'{config.model_type}', which reads both ways; give a decoder such as smollm2."
