@@ -100,7 +100,8 @@ class Likelihood:
         folder = resolve(weights)
         dtype = transformer.known_dtype(dtype)
         config = transformer.read_config(folder, layers=None, bidirectional=False)
-        if not transformer.is_causal(transformer.outline(config)):
+        outline = transformer.outline(config)
+        if not transformer.is_causal(outline):
             raise UsageError(
                 f"query likelihood needs a causal language model; {folder} holds "
                 f"'{config.model_type}', which reads both ways; give a decoder such as smollm2."
@@ -111,7 +112,7 @@ class Likelihood:
                 folder, config, dtype, attn_implementation, head="CausalLM"
             ),
             tokenizer=transformer.read_tokenizer(folder, ends_in_eos=False),
-            max_tokens=min(max_tokens, transformer.window(config)),
+            max_tokens=min(max_tokens, transformer.window(outline)),
             weights_id=transformer.identity(folder, config),
             dtype=dtype,
         )

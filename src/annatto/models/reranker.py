@@ -138,7 +138,7 @@ class CrossEncoder:
             model=model,
             tokenizer=tokenizer,
             max_tokens=min(
-                max_tokens or said.get("max_tokens") or 10**9, transformer.window(config)
+                max_tokens or said.get("max_tokens") or 10**9, transformer.window(model)
             ),
             weights_id=transformer.identity(folder, config),
             dtype=dtype,
