@@ -3,12 +3,14 @@
     python benchmarks/accept_lg_anna.py FOLDER [--seeds 3] [--layers 6] [--steps 40]
 
 FOLDER is a BEIR folder or a saved collection with the splits train and test; a seeded subset of it
-is used. SmolLM2 is trained four ways, on the same mined negatives and for the same steps:
+is used. SmolLM2 is trained five ways, on the same mined negatives and for the same steps:
 
     hard      InfoNCE alone
     soft      InfoNCE and KL to the teacher (all-MiniLM-L6-v2)
     shuffled  the same with the teacher's scores shuffled within each query's list: the control
     demos     soft, behind 0 to 2 demonstrations drawn for each batch
+    wrong     hard, with the positives exchanged among the queries and no mined negatives: the
+              control of all of them
 
 Each is measured on held-out queries: nDCG@10, and Spearman's correlation of its scores with the
 teacher's over the teacher's 30 best documents of each query. `soft` and `demos` are measured
@@ -29,6 +31,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from control_shuffled import shuffled as exchanged
 from measure import commit, machine
 from scipy.stats import spearmanr
 
@@ -56,6 +59,7 @@ PAIRS = (
     ("soft", "hard"),
     ("soft", "shuffled"),
     ("hard", "untouched"),
+    ("wrong", "untouched"),
     ("soft", "untouched"),
     ("soft, 2 shots", "soft"),
     ("demos", "soft"),
@@ -123,13 +127,15 @@ class Lists:
 def one_seed(
     mined: Collection, start: Embedder, lists: Lists, settings: Settings
 ) -> dict[str, object]:
-    """Train the four ways with one seed, and measure them."""
+    """Train the five ways with one seed, and measure them."""
+    wrong = dataclasses.replace(settings, negatives=0)
     taught = dataclasses.replace(settings, teacher=TEACHER)
     ways = {
         "hard": (mined, settings),
         "soft": (mined, taught),
         "shuffled": (shuffled(mined, settings.seed), taught),
         "demos": (mined, dataclasses.replace(taught, demos=SHOTS)),
+        "wrong": (exchanged(mined, settings.seed), wrong),
     }
     systems = {"untouched": start}
     for name, (collection, how) in ways.items():
