@@ -19,6 +19,7 @@ test: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/annatto weights get minilm smollm2
 	$(BIN)/pytest
+	$(BIN)/pytest -m slow tests/unit/train
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 .venv/ready: pyproject.toml
