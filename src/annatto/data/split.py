@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 from annatto.core.card import with_notes
 from annatto.core.errors import SchemaError, UsageError, nearest
 from annatto.core.progress import track
+from annatto.core.sentences import words
 from annatto.core.tables import TEXT, check_pointers, rows_of
 from annatto.core.types import BATCH_ROWS, Collection
 from annatto.data.groups import groups
-from annatto.data.sentences import words
 from annatto.data.twins import twins
 
 STAGE = "data.split"

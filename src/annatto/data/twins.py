@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from annatto.data.sentences import words
+from annatto.core.sentences import words
 
 SHINGLE = 3
 HASHES = 128

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from annatto.core.errors import SchemaError, UsageError
 from annatto.core.tables import DECISIONS, JUDGMENTS, concat
 from annatto.core.types import Collection
+from annatto.mine.draw import random_documents
 from annatto.mine.split import (
     Split,
     is_among,
@@ -205,20 +206,12 @@ def _fill(
     for query in np.flatnonzero(missing > 0).tolist():
         avoid = known[bounds[query] : bounds[query + 1]] % documents
         query_id = asked.query_ids[query].as_py()
-        docs = _draw(query_id, documents, avoid, int(missing[query]) + SPARE, seed)
+        docs = random_documents(query_id, documents, avoid, int(missing[query]) + SPARE, seed)
         drawn.append(query * documents + docs)
     pairs = np.concatenate(drawn)
     pairs = pairs[~_is_twin(collection, asked, pairs, found.positives)]
     queries = asked.rows(pairs)[0]
     return np.asarray(pairs[place_in_query(queries) < missing[queries]])
-
-
-def _draw(query_id: str, documents: int, avoid: np.ndarray, wanted: int, seed: int) -> np.ndarray:
-    """At most `wanted` different random rows outside `avoid` (ascending), seeded by the id."""
-    own = int.from_bytes(hashlib.blake2b(query_id.encode(), digest_size=8).digest(), "little")
-    size = min(documents, wanted + len(avoid))
-    docs = np.random.default_rng([seed, own]).choice(documents, size, replace=False)
-    return np.asarray(docs[~is_among(docs, avoid)][:wanted])
 
 
 def _judgments(asked: Split, pairs: np.ndarray, origin: str) -> pa.Table:

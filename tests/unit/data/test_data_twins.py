@@ -2,8 +2,8 @@ from itertools import combinations
 
 import numpy as np
 
+from annatto.core.sentences import words
 from annatto.data.groups import groups
-from annatto.data.sentences import words
 from annatto.data.twins import twins
 
 
