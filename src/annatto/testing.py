@@ -94,13 +94,13 @@ class TinyLLM:
             yield Answer(ask.key, read(self._answer(ask.prompt), reply), 10, 2)
 
 
-def tiny_llm(answer: Callable[[str], str]) -> TinyLLM:
+def tiny_llm(answer: Callable[[str], str], *, name: str = "tiny-llm") -> TinyLLM:
     """An LLM for tests that replies as told.
 
     >>> [one.value for one in tiny_llm(str.upper).ask([Ask("a", "yes")], str)]
     ['YES']
     """
-    return TinyLLM(answer)
+    return TinyLLM(answer, name)
 
 
 def tiny_collection() -> Collection:

@@ -258,7 +258,7 @@ def _gives(hints: Mapping[str, Any], parameters: list[str], where: str) -> str:
 
 
 def _check_model(settings: Mapping[str, Any], where: str) -> None:
-    """The keys of `[models.NAME]`: `weights` and arguments of `Embedder.load`, or those of an LLM."""
+    """The keys of `[models.NAME]` are arguments of `Embedder.load`, or those of an LLM."""
     from annatto.models.embedder import Embedder
 
     if "llm" in settings:
