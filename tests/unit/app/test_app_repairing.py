@@ -44,7 +44,7 @@ def first_word(prompt):
 
 @pytest.fixture
 def mined(tmp_path):
-    taught = by_rank(pool(tiny_collection(), depth=6), depth=6)
+    taught = by_rank(pool(tiny_collection(), [], depth=6), depth=6)
     return save(relative(taught, source="teacher:rrf", k=3, rho=0.99), tmp_path / "mined")
 
 
