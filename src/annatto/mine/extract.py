@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from annatto.core.sentences import IDEOGRAM
 from annatto.core.types import LLM, Answer, Ask, Failure
 from annatto.mine.judge import Passage, Snippet
 
 NONE = "NO_ANSWER"
 NEAR = 0.9
 """Similarity in [0, 1] from which a span that is not in the passage counts as miscopied."""
+WORD = re.compile(rf"[{IDEOGRAM}]|[^\s{IDEOGRAM}]+")
 QUOTES = "\"'`“”„«»‘’「」『』 \t\r\n"
 FOREIGN = "not in the passage"
 NO_REPLY = Snippet(None, "no reply", is_failed=True)
@@ -127,8 +129,8 @@ def _plain(text: str) -> tuple[str, list[int]]:
 
 def _nearest(sought: str, text: str) -> str | None:
     """The run of whole words of `text` most like `sought`; None when none is `NEAR`."""
-    words = list(re.finditer(r"\S+", text))
-    count = len(sought.split())
+    words = list(WORD.finditer(text))
+    count = len(WORD.findall(sought))
     matcher = difflib.SequenceMatcher(autojunk=False)
     matcher.set_seq2(sought)
     best, found = NEAR, None

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from annatto.core.errors import UsageError
 from annatto.core.progress import track
-from annatto.core.tables import TEXT
+from annatto.core.tables import TEXT, concat
 from annatto.core.types import LLM, Collection, Scorer
 from annatto.mine import extract, rank
 from annatto.mine.changes import Change, applied, changes_of, decisions, stage_of
@@ -100,22 +100,26 @@ def repair(collection: Collection, judge: Judge, *, settings: Settings = DEFAULT
     asked = open_split(collection, settings.split, STAGE)
     lists = judged_lists(collection, asked, STAGE)
     _refuse_again(collection, lists, judge)
-    changes: list[Change] = []
+    told: list[pa.Table] = []
+    real: list[Change] = []
     bare: list[JudgedList] = []
     counts: Counter[str] = Counter()
     starts = range(0, len(lists), BLOCK)
     for start in track(starts, f"judging negatives with {judge.name}", len(starts)):
         block = lists[start : start + BLOCK]
+        changes: list[Change] = []
         for outcome in judge_lists(collection, block, judge, settings):
             changes += changes_of(outcome, judge.origin)
             counts.update(_counted(outcome))
             if not outcome.leaves_negatives:
                 bare.append(outcome.judged)
+        told.append(decisions(changes, judge.name))
+        real += [change.bare() for change in changes if change.is_real]
     fills = refill(collection, asked, bare, seed=settings.seed, where=STAGE)
     counts.update({"random fill": len(fills), "queries refilled": len({f.query_id for f in fills})})
-    judgments = applied(collection.judgments, [*changes, *fills])
+    judgments = applied(collection.judgments, [*real, *fills])
     repaired = collection.with_judgments(judgments, STAGE)
-    decided = repaired.with_decisions(decisions([*changes, *fills], judge.name), STAGE)
+    decided = repaired.with_decisions(concat([*told, decisions(fills, judge.name)]), STAGE)
     said = {**asdict(settings), "judge": judge.name, "questions": _questions()}
     notes = {"judge": judge.name, "rule": settings.rule, **dict(sorted(counts.items()))}
     return with_card(decided, STAGE, settings=said, sources={}, notes=notes)

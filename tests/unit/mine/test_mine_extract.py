@@ -38,6 +38,11 @@ def test_what_was_not_copied_is_no_span(reply):
     assert locate(reply, TEXT) == (None, FOREIGN)
 
 
+def test_a_miscopied_span_of_a_text_without_spaces_is_found_again():
+    text = "ベガはこと座にある明るい恒星で、太陽の二倍半の質量をもつ。"
+    assert locate("太陽の二倍半の質量を持つ", text) == ("太陽の二倍半の質量をもつ", "snapped")
+
+
 @given(st.text(), st.text())
 def test_a_span_is_always_a_piece_of_the_text(reply, text):
     span = locate(reply, text)[0]
