@@ -51,9 +51,13 @@ def reopen(folder: Path, kind: str) -> Any:
 
 
 def load_model(settings: Mapping[str, Any]) -> Any:
-    """The Embedder of a `[models.NAME]` table: `weights`, and arguments of `Embedder.load`."""
+    """The model of a `[models.NAME]` table: an Embedder by its `weights`, or an LLM by `llm`."""
     from annatto.models.embedder import Embedder
 
+    if "llm" in settings:
+        from annatto.app.judges import load_llm
+
+        return load_llm(settings)
     given = dict(settings)
     return Embedder.load(given.pop("weights"), **given)
 
@@ -86,6 +90,10 @@ def model_content(name: str, settings: Mapping[str, Any]) -> str:
     """
     from annatto.models.weights import file_hash, resolve
 
+    if "llm" in settings:
+        from annatto.app.judges import llm_content
+
+        return llm_content(name, settings)
     folder = resolve(settings["weights"])
     files = sorted(p for p in folder.rglob("*") if p.suffix in MODEL_FILES and p.is_file())
     said = {

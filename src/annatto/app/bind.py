@@ -2,7 +2,7 @@
 
 A parameter of a stage function is one of three things:
 
-- what it reads (annotated Collection, Encoder, Embedder, Evaluation, or several of them), named in
+- what it reads (annotated Collection, Encoder, LLM, Evaluation, …, or several of them), named in
   `inputs`; the first one left out is the output of the stage before, if that fits;
 - a setting (anything else), a key of the stage; the fields of a frozen dataclass called `settings`
   are keys of the stage, too;
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from annatto.app.fit import fit
+from annatto.app.judges import check_llm
 from annatto.app.recipe import Recipe, Reference, Stage
 from annatto.core.errors import UsageError, a, nearest
 
@@ -34,6 +35,7 @@ KINDS = {
     "TokenEncoder": "model",
     "Embedder": "model",
     "Evaluation": "evaluation",
+    "LLM": "language model",
 }
 """What a type's name means to a recipe; every other type is a setting."""
 
@@ -85,7 +87,10 @@ def bind(recipe: Recipe) -> tuple[Call, ...]:
     """
     for name, settings in recipe.models.items():
         _check_model(settings, f"{recipe.place}: [models.{name}]")
-    known = dict.fromkeys(recipe.models, "model")
+    known = {
+        name: "language model" if "llm" in settings else "model"
+        for name, settings in recipe.models.items()
+    }
     calls: list[Call] = []
     for stage in recipe.stages:
         later = [other.name for other in recipe.stages if other.name not in known]
@@ -253,9 +258,12 @@ def _gives(hints: Mapping[str, Any], parameters: list[str], where: str) -> str:
 
 
 def _check_model(settings: Mapping[str, Any], where: str) -> None:
-    """The keys of `[models.NAME]` are `weights` and the arguments of `Embedder.load`."""
+    """The keys of `[models.NAME]` are arguments of `Embedder.load`, or those of an LLM."""
     from annatto.models.embedder import Embedder
 
+    if "llm" in settings:
+        check_llm(settings, where)
+        return
     hints = get_type_hints(Embedder.load)
     known = [
         n

@@ -53,7 +53,7 @@ class Recipe:
 
     Attributes:
         place: where it was read from; messages name it.
-        models: name to the arguments of `Embedder.load`.
+        models: name to the arguments of `Embedder.load`, or with `llm` of `app.judges.load_llm`.
         stages: at least one.
     """
 
@@ -102,8 +102,11 @@ def parse(content: str, *, place: str = "recipe") -> Recipe:
     models = _tables(tables.get("models", {}), f"{place}: [models]")
     for name, settings in models.items():
         _named(name, f"{place}: [models.{name}]")
-        if not isinstance(settings.get("weights"), str):
-            raise UsageError(f'{place}: [models.{name}] needs weights = "NAME OR FOLDER".')
+        if not isinstance(settings.get("weights", settings.get("llm")), str):
+            raise UsageError(
+                f'{place}: [models.{name}] needs weights = "NAME OR FOLDER" '
+                '(or llm = "URL OR WEIGHTS").'
+            )
     written = tables.get("stage", [])
     if not isinstance(written, list) or not written:
         raise UsageError(f"{place} has no stage; begin one with [[stage]].")
