@@ -7,6 +7,7 @@ import json
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pytest
 
 from annatto.core.errors import SchemaError, UsageError
@@ -204,6 +205,17 @@ def test_lists_that_are_used_up_get_random_documents_nobody_judged(planted, perf
     assert all(label[0] == 0 for label in new.values())
     assert repaired.card["notes"][STAGE]["queries refilled"] == 6
     assert relabel(collection, perfect).judgments.equals(repaired.judgments)
+
+
+def test_random_documents_are_no_near_twins_of_a_positive(planted, perfect, labels_of):
+    long = " ".join(f"word{i}" for i in range(60))
+    collection = planted(queries=1, kinds={"p": f"answer5 {long}", "f": "answer9"})
+    corpus = collection.corpus.to_table()
+    rows = corpus.to_pylist()
+    rows = [{**r, "text": f"answer5 {long}"} if r["doc_id"] != "f0" else r for r in rows]
+    near = ds.dataset(pa.Table.from_pylist(rows, schema=corpus.schema))
+    collection = dataclasses.replace(collection, corpus=near)
+    assert set(labels_of(relabel(collection, perfect))) == {("q0", "p0"), ("q0", "f0")}
 
 
 def test_no_order_is_asked_for_where_no_negative_answers(planted, perfect):
