@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import pyarrow.dataset as ds
 
 from annatto.checks import check_encoder, check_index, check_retriever, check_scorer
 from annatto.core.errors import UsageError, nearest
+from annatto.core.reply import read
 from annatto.core.tables import CORPUS, JUDGMENTS, QUERIES
-from annatto.core.types import Collection, Prompt
+from annatto.core.types import Answer, Ask, Collection, Prompt
 
 __all__ = [
     "check_encoder",
@@ -27,9 +28,11 @@ __all__ = [
     "check_scorer",
     "tiny_collection",
     "tiny_encoder",
+    "tiny_llm",
     "tiny_model",
 ]
 
+R = TypeVar("R")
 DIM = 64
 WORD = re.compile(r"\w+")
 
@@ -69,6 +72,35 @@ class TinyEncoder:
 def tiny_encoder() -> TinyEncoder:
     """An Encoder for tests: 64 dimensions, no torch, no weights."""
     return TinyEncoder()
+
+
+class TinyLLM:
+    """An LLM whose replies are those of a function from prompt to text.
+
+    Attributes:
+        name: as judgments call it.
+        asked: every question, in order.
+    """
+
+    def __init__(self, answer: Callable[[str], str], name: str = "tiny-llm") -> None:
+        self.name = name
+        self.asked: list[Ask] = []
+        self._answer = answer
+
+    def ask(self, prompts: Iterable[Ask], reply: type[R]) -> Iterator[Answer[R]]:
+        """Answers in order, read as any LLM's are; 10 tokens each, 2 of them written."""
+        for ask in prompts:
+            self.asked.append(ask)
+            yield Answer(ask.key, read(self._answer(ask.prompt), reply), 10, 2)
+
+
+def tiny_llm(answer: Callable[[str], str], *, name: str = "tiny-llm") -> TinyLLM:
+    """An LLM for tests that replies as told.
+
+    >>> [one.value for one in tiny_llm(str.upper).ask([Ask("a", "yes")], str)]
+    ['YES']
+    """
+    return TinyLLM(answer, name)
 
 
 def tiny_collection() -> Collection:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from annatto.app.recipe import place_key
 from annatto.core.atomic import new_file
 from annatto.core.errors import InputError, a
 from annatto.core.store import collection_hash, open_collection, save
@@ -51,11 +52,29 @@ def reopen(folder: Path, kind: str) -> Any:
 
 
 def load_model(settings: Mapping[str, Any]) -> Any:
-    """The Embedder of a `[models.NAME]` table: `weights`, and arguments of `Embedder.load`."""
+    """The model of a `[models.NAME]` table: an LLM by `llm`, anything else by `loader`."""
+    key = place_key(settings)
+    if key == "llm":
+        from annatto.app.judges import load_llm
+
+        return load_llm(settings)
+    given = dict(settings)
+    return loader(key)(given.pop(key), **given)
+
+
+def loader(key: str) -> Callable[..., Any]:
+    """What loads an Embedder by its `weights`, or a Scorer by `reranker` or `likelihood`."""
+    if key == "reranker":
+        from annatto.models.reranker import CrossEncoder
+
+        return CrossEncoder.load
+    if key == "likelihood":
+        from annatto.models.likelihood import Likelihood
+
+        return Likelihood.load
     from annatto.models.embedder import Embedder
 
-    given = dict(settings)
-    return Embedder.load(given.pop("weights"), **given)
+    return Embedder.load
 
 
 def content(folder: Path, kind: str) -> str:
@@ -86,14 +105,19 @@ def model_content(name: str, settings: Mapping[str, Any]) -> str:
     """
     from annatto.models.weights import file_hash, resolve
 
-    folder = resolve(settings["weights"])
+    key = place_key(settings)
+    if key == "llm":
+        from annatto.app.judges import llm_content
+
+        return llm_content(name, settings)
+    folder = resolve(settings[key])
     files = sorted(p for p in folder.rglob("*") if p.suffix in MODEL_FILES and p.is_file())
     said = {
         "name": name,
-        "settings": {key: value for key, value in settings.items() if key != "weights"},
+        "settings": {other: value for other, value in settings.items() if other != key},
         "files": [(path.relative_to(folder).as_posix(), file_hash(path)) for path in files],
     }
-    return digest_of(said)
+    return digest_of(said if key == "weights" else {**said, "read as": key})
 
 
 def digest_of(value: Any) -> str:

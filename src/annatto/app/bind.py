@@ -2,8 +2,8 @@
 
 A parameter of a stage function is one of three things:
 
-- what it reads (annotated Collection, Encoder, Embedder, Evaluation, or several of them), named in
-  `inputs`; the first one left out is the output of the stage before, if that fits;
+- what it reads (annotated Collection, Encoder, Scorer, LLM, Evaluation, …, or several of them),
+  named in `inputs`; the first one left out is the output of the stage before, if that fits;
 - a setting (anything else), a key of the stage; the fields of a frozen dataclass called `settings`
   are keys of the stage, too;
 - a place the runner gives: `work` (a scratch folder that survives a kill), `folder` (where the
@@ -22,8 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from annatto.app.artefacts import loader
 from annatto.app.fit import fit
-from annatto.app.recipe import Recipe, Reference, Stage
+from annatto.app.judges import check_llm
+from annatto.app.recipe import MODEL_KINDS, Recipe, Reference, Stage, place_key
 from annatto.core.errors import UsageError, a, nearest
 
 PACKAGES = ("data", "mine", "train", "evaluate", "index")
@@ -34,6 +36,8 @@ KINDS = {
     "TokenEncoder": "model",
     "Embedder": "model",
     "Evaluation": "evaluation",
+    "LLM": "language model",
+    "Scorer": "scorer",
 }
 """What a type's name means to a recipe; every other type is a setting."""
 
@@ -85,7 +89,7 @@ def bind(recipe: Recipe) -> tuple[Call, ...]:
     """
     for name, settings in recipe.models.items():
         _check_model(settings, f"{recipe.place}: [models.{name}]")
-    known = dict.fromkeys(recipe.models, "model")
+    known = {name: MODEL_KINDS[place_key(settings)] for name, settings in recipe.models.items()}
     calls: list[Call] = []
     for stage in recipe.stages:
         later = [other.name for other in recipe.stages if other.name not in known]
@@ -253,20 +257,18 @@ def _gives(hints: Mapping[str, Any], parameters: list[str], where: str) -> str:
 
 
 def _check_model(settings: Mapping[str, Any], where: str) -> None:
-    """The keys of `[models.NAME]` are `weights` and the arguments of `Embedder.load`."""
-    from annatto.models.embedder import Embedder
-
-    hints = get_type_hints(Embedder.load)
-    known = [
-        n
-        for n, p in inspect.signature(Embedder.load).parameters.items()
-        if p.kind is p.KEYWORD_ONLY
-    ]
+    """The keys of `[models.NAME]` are arguments of what loads it, or those of an LLM."""
+    key = place_key(settings)
+    if key == "llm":
+        check_llm(settings, where)
+        return
+    load = loader(key)
+    hints = get_type_hints(load)
+    parameters = inspect.signature(load).parameters
+    known = [name for name, p in parameters.items() if p.kind is p.KEYWORD_ONLY]
     for name, value in settings.items():
-        if name == "weights":
+        if name == key:
             continue
         if name not in known:
-            raise UsageError(
-                f"{where} has no setting '{name}'; {nearest(name, ['weights', *known])}."
-            )
+            raise UsageError(f"{where} has no setting '{name}'; {nearest(name, [key, *known])}.")
         fit(value, hints[name], f"{where}: {name}")

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from annatto import __version__
-from annatto.app import cli_data, cli_model, cli_recipe, cli_search
+from annatto.app import cli_data, cli_model, cli_recipe, cli_repair, cli_search
 from annatto.app.console import listen, say, say_totals
 from annatto.core.errors import AnnattoError
 
@@ -61,6 +61,7 @@ app = typer.Typer(
 for command in (
     cli_data.load,
     cli_data.mine,
+    cli_repair.relabel,
     cli_model.train,
     cli_model.evaluate,
     cli_model.verify,

@@ -102,15 +102,9 @@ def _check_teacher(way: Way, models: Mapping[str, str]) -> None:
 
 def _scorer(way: Way) -> Scorer | None:
     """The teacher that reads pairs, if that is the way."""
-    if way.reranker:
-        from annatto.models.reranker import CrossEncoder
-
-        return CrossEncoder.load(way.reranker)
-    if way.likelihood:
-        from annatto.models.likelihood import Likelihood
-
-        return Likelihood.load(way.likelihood)
-    return None
+    places = {"reranker": way.reranker, "likelihood": way.likelihood}
+    named = {key: place for key, place in places.items() if place}
+    return load_model(named) if named else None
 
 
 def _taught(

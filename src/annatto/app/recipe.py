@@ -26,6 +26,13 @@ from annatto.core.errors import InputError, UsageError, nearest
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 RESERVED = ("state", "work")
+MODEL_KINDS = {
+    "weights": "model",
+    "llm": "language model",
+    "reranker": "scorer",
+    "likelihood": "scorer",
+}
+"""What `[models.NAME]` holds, by the key that says where it is."""
 Reference = str | tuple[str, ...] | Mapping[str, str]
 """What a parameter reads: one stage or model, several, or several under names of their own."""
 
@@ -53,13 +60,18 @@ class Recipe:
 
     Attributes:
         place: where it was read from; messages name it.
-        models: name to the arguments of `Embedder.load`.
+        models: name to the arguments of what loads it; see `app.artefacts.load_model`.
         stages: at least one.
     """
 
     place: str
     models: Mapping[str, Mapping[str, Any]]
     stages: tuple[Stage, ...]
+
+
+def place_key(settings: Mapping[str, Any]) -> str:
+    """The key of MODEL_KINDS that says where a model is; empty when there is none."""
+    return next((key for key in MODEL_KINDS if key in settings), "")
 
 
 def find(name: str) -> Path:
@@ -102,8 +114,11 @@ def parse(content: str, *, place: str = "recipe") -> Recipe:
     models = _tables(tables.get("models", {}), f"{place}: [models]")
     for name, settings in models.items():
         _named(name, f"{place}: [models.{name}]")
-        if not isinstance(settings.get("weights"), str):
-            raise UsageError(f'{place}: [models.{name}] needs weights = "NAME OR FOLDER".')
+        if not isinstance(settings.get(place_key(settings)), str):
+            raise UsageError(
+                f'{place}: [models.{name}] needs weights = "NAME OR FOLDER" '
+                '(or llm = "URL OR WEIGHTS"; for a scorer reranker or likelihood).'
+            )
     written = tables.get("stage", [])
     if not isinstance(written, list) or not written:
         raise UsageError(f"{place} has no stage; begin one with [[stage]].")

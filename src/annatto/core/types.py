@@ -245,11 +245,15 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer(Generic[R]):
-    """What an LLM replied to the Ask of this key, and what it cost."""
+    """What an LLM replied to the Ask of this key.
+
+    `tokens` were read and written for it, `written` of them by the LLM; 0 where nothing came.
+    """
 
     key: str
     value: R | Failure
     tokens: int
+    written: int = 0
 
 
 class LLM(Protocol):

@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 from annatto.core.card import with_notes
 from annatto.core.errors import SchemaError, UsageError, nearest
 from annatto.core.progress import track
+from annatto.core.sentences import one_line, sentence_spans
 from annatto.core.tables import JUDGMENTS, QUERIES, TEXT
 from annatto.core.types import BATCH_ROWS, Collection
 from annatto.core.words import words
 from annatto.data.records import to_table
 from annatto.data.scratch import write_corpus
-from annatto.data.sentences import one_line, sentence_spans
 from annatto.data.split import split
 
 logger = logging.getLogger(__name__)

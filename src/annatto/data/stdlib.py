@@ -23,13 +23,13 @@ import pyarrow.dataset as ds
 from annatto.core.card import with_notes
 from annatto.core.errors import InputError
 from annatto.core.progress import track
+from annatto.core.sentences import one_line, sentence_spans
 from annatto.core.tables import CORPUS, JUDGMENTS, QUERIES, check
 from annatto.core.types import Collection
 from annatto.core.words import words
 from annatto.data.cut_python import line_starts, parse
 from annatto.data.records import to_table, to_tables
 from annatto.data.scratch import write_corpus
-from annatto.data.sentences import one_line, sentence_spans
 from annatto.data.split import split
 
 STAGE = "data.stdlib"

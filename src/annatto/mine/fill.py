@@ -8,7 +8,6 @@ import numpy as np
 
 from annatto.core.types import Collection
 from annatto.mine.same import is_near_twin, is_twin
-from annatto.mine.scored import Scored
 from annatto.mine.split import Split, is_among, place_in_query
 
 SPARE = 8
@@ -16,21 +15,28 @@ SPARE = 8
 
 
 def fill(
-    collection: Collection, asked: Split, found: Scored, missing: np.ndarray, seed: int
+    collection: Collection,
+    asked: Split,
+    missing: np.ndarray,
+    *,
+    known: np.ndarray,
+    positives: np.ndarray,
+    seed: int,
 ) -> np.ndarray:
-    """(f,) int64 random pairs, query by query, that are neither candidates nor judged.
+    """(f,) int64 random pairs, query by query; fewer than wanted where the corpus has no more.
 
     Args:
         collection: whose documents.
         asked: the split.
-        found: its candidates; what was rejected is among them and never drawn.
         missing: (q,) int64, how many each query lacks; 0 and less draws none.
+        known: (n,) int64 ascending pairs that are never drawn: what was judged, and candidates, of
+            which some were rejected.
+        positives: (p,) int64 ascending; what reads like a positive of its query is not drawn.
         seed: of the draw.
     """
     if not (missing > 0).any():
         return np.empty(0, np.int64)
     documents = len(asked.doc_ids)
-    known = np.union1d(found.pairs, found.judged)
     bounds = np.searchsorted(known, np.arange(len(missing) + 1) * documents)
     drawn = [np.empty(0, np.int64)]
     for query in np.flatnonzero(missing > 0).tolist():
@@ -40,8 +46,8 @@ def fill(
         docs = rng.choice(documents, min(documents, wanted + len(avoid)), replace=False)
         drawn.append(query * documents + docs[~is_among(docs, avoid)][:wanted])
     pairs = np.concatenate(drawn)
-    same = is_twin(collection, asked, pairs, found.positives)
-    pairs = pairs[~(same | is_near_twin(collection, asked, pairs, found.positives))]
+    same = is_twin(collection, asked, pairs, positives)
+    pairs = pairs[~(same | is_near_twin(collection, asked, pairs, positives))]
     queries = asked.rows(pairs)[0]
     return np.asarray(pairs[place_in_query(queries) < missing[queries]])
 

@@ -116,7 +116,9 @@ def _mined(
     ends = verdicts.verdicts(collection, asked, found, below, rule, k=k, seed=seed)
     kept = found.pairs[ends == verdicts.KEPT]
     missing = k - np.bincount(asked.rows(kept)[0], minlength=asked.queries.num_rows)
-    filled = fill_up(collection, asked, found, missing, seed) if said["fill"] else kept[:0]
+    known = np.union1d(found.pairs, found.judged)
+    wanted = missing if said["fill"] else np.zeros_like(missing)
+    filled = fill_up(collection, asked, wanted, known=known, positives=found.positives, seed=seed)
     mined = concat(
         [
             collection.judgments,

@@ -94,25 +94,19 @@ class Likelihood:
             attn_implementation: see `Embedder.load`.
 
         Raises:
-            WeightsError: no such weights, or no language-model head in them.
-            UsageError: an unknown dtype or attention, or a model that is not causal.
+            WeightsError: no such weights, no language-model head in them, or a model that is not
+                causal.
+            UsageError: an unknown dtype or attention.
         """
         folder = resolve(weights)
         dtype = transformer.known_dtype(dtype)
         config = transformer.read_config(folder, layers=None, bidirectional=False)
-        outline = transformer.outline(config)
-        if not transformer.is_causal(outline):
-            raise UsageError(
-                f"query likelihood needs a causal language model; {folder} holds "
-                f"'{config.model_type}', which reads both ways; give a decoder such as smollm2."
-            )
+        model = transformer.read_language_model(folder, config, dtype, attn_implementation)
         return Likelihood(
             name=name or Path(weights).name,
-            model=transformer.read_model(
-                folder, config, dtype, attn_implementation, head="CausalLM"
-            ),
+            model=model,
             tokenizer=transformer.read_tokenizer(folder, ends_in_eos=False),
-            max_tokens=min(max_tokens, transformer.window(outline)),
+            max_tokens=min(max_tokens, transformer.window(model)),
             weights_id=transformer.identity(folder, config),
             dtype=dtype,
         )

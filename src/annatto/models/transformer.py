@@ -88,6 +88,23 @@ def read_model(
     return placed.requires_grad_(False)
 
 
+def read_language_model(
+    folder: Path, config: Any, dtype: str, attention: str | None = None
+) -> torch.nn.Module:
+    """A causal model with its language-model head; see `read_model`.
+
+    Raises:
+        UsageError: as there.
+        WeightsError: the model is not causal, or its head is not in the folder.
+    """
+    if not is_causal(outline(config)):
+        raise WeightsError(
+            f"{folder} is no causal language model: '{config.model_type}' reads both ways; give a "
+            "decoder such as smollm2."
+        )
+    return read_model(folder, config, dtype, attention, head="CausalLM")
+
+
 def _read(folder: Path, head: str, **how: Any) -> tuple[Any, dict[str, Any]]:
     """The model, and what transformers says of its weights; its messages are kept back."""
     import transformers
@@ -137,16 +154,20 @@ def check_attention(attention: str | None, dtype: str) -> None:
 
 
 def read_tokenizer(folder: Path, *, ends_in_eos: bool) -> Tokenizer:
-    """The tokenizer of a model folder."""
+    """The tokenizer of a model folder, without its chat template."""
+    return open_tokenizer(read_chat_tokenizer(folder), ends_in_eos=ends_in_eos)
+
+
+def read_chat_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a model folder as transformers reads it, with its chat template."""
     from transformers import AutoTokenizer
 
     try:
-        fast = AutoTokenizer.from_pretrained(folder)
+        return AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{folder} has no tokenizer that can be loaded; put the model's tokenizer.json there."
         ) from error
-    return open_tokenizer(fast, ends_in_eos=ends_in_eos)
 
 
 def identity(folder: Path, config: Any) -> str:

@@ -5,9 +5,9 @@ from collections import defaultdict
 import pytest
 
 from annatto.core.errors import InputError
+from annatto.core.sentences import one_line
 from annatto.data import stdlib as module
 from annatto.data.cut_python import line_starts
-from annatto.data.sentences import one_line
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def test_what_cannot_be_scored_is_refused_by_name(language_model, tmp_path):
         model.score(["a"], ["b", "c"])
     with pytest.raises(WeightsError, match=r"lacks 1 of the weights that CausalLM needs.*lm_head"):
         Likelihood.load(tiny_model(tmp_path / "bare"))
-    with pytest.raises(UsageError, match=r"causal language model.*'bert', which reads both ways"):
+    with pytest.raises(WeightsError, match="no causal language model: 'bert' reads both ways"):
         Likelihood.load(tiny_model(tmp_path / "bert", kind="encoder"))
 
 
