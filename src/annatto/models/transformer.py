@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -56,32 +57,41 @@ def read_model(
         UsageError: the attention is unknown, or cannot run here or with this model.
     """
     from transformers import AutoModel
-    from transformers.utils import logging as noise
 
     weights_files(folder)
     chosen = {} if attention is None else {"attn_implementation": attention}
     check_attention(attention, dtype)
-    level = noise.get_verbosity()
-    noise.set_verbosity_error()  # it reports the layers that were left out on purpose
-    noise.disable_progress_bar()
     try:
-        model: Any = AutoModel.from_pretrained(
-            folder, config=config, dtype=DTYPES[dtype], use_safetensors=True, **chosen
-        )
+        with silence():
+            model: Any = AutoModel.from_pretrained(
+                folder, config=config, dtype=DTYPES[dtype], use_safetensors=True, **chosen
+            )
     except ValueError as error:
         if attention is None:
             raise
         raise UsageError(
             f"{folder} cannot run with attn_implementation '{attention}' ({error}); leave it out."
         ) from error
-    finally:
-        noise.set_verbosity(level)
     if getattr(config, "is_causal", None) is False:
         for module in model.modules():
             if getattr(module, "is_causal", False):
                 module.is_causal = False  # else the kernel is causal whenever nothing is padded
     placed: torch.nn.Module = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
     return placed
+
+
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Keep transformers from reporting weights that are left out, or made anew, on purpose."""
+    from transformers.utils import logging as noise
+
+    level = noise.get_verbosity()
+    noise.set_verbosity_error()
+    noise.disable_progress_bar()
+    try:
+        yield
+    finally:
+        noise.set_verbosity(level)
 
 
 def check_attention(attention: str | None, dtype: str) -> None:
