@@ -1,6 +1,7 @@
 """Train a reranker in a process of its own; die by SIGKILL behind the steps one names.
 
-python reranker_worker.py FOLDER [STEP] reads model/ and collection/ there, and writes out/.
+python reranker_worker.py FOLDER [STEP] reads model/ and collection/ there, and writes out/; with
+torchrun in float32, as bfloat16 would round away what is compared.
 """
 
 import os
@@ -9,8 +10,8 @@ import sys
 from pathlib import Path
 
 from annatto.core.store import open_collection
+from annatto.train import ranks, reranker, reranker_course
 from annatto.train.metrics import Metrics
-from annatto.train.reranker import train
 from annatto.train.reranker_settings import RerankerSettings
 
 SETTINGS = RerankerSettings(
@@ -27,9 +28,12 @@ def main(folder, step):
             os.kill(os.getpid(), signal.SIGKILL)
 
     Metrics.add = behind_row
+    if ranks.start().world > 1 or (folder / "float32").exists():
+        reranker_course.auto_dtype = reranker.auto_dtype = lambda: "float32"
     collection = open_collection(folder / "collection")
-    trained = train(collection, folder / "model", settings=SETTINGS, work=folder / "work")
-    trained.save(folder / "out")
+    made = reranker.train(collection, folder / "model", settings=SETTINGS, work=folder / "work")
+    if ranks.start().is_first:
+        made.save(folder / "out")
 
 
 if __name__ == "__main__":

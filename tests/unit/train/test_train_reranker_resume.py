@@ -1,6 +1,7 @@
 """A reranker's training stopped, killed and resumed: the same bytes, the same metric log."""
 
 import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from annatto.train.reranker import train
 from annatto.train.reranker_settings import RerankerSettings
 
 WORKER = Path(__file__).with_name("reranker_worker.py")
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 SHORT = RerankerSettings(
     steps=6, batch_size=5, negatives=3, max_tokens=96, lr=3e-3, checkpoint_every=2
 )
@@ -97,17 +99,22 @@ def test_a_checkpoint_of_another_run_is_refused(mined, encoder, tmp_path, change
         train(mined, encoder, settings=dataclasses.replace(short, **change), work=tmp_path)
 
 
+def prepare(folder, collection, kind="encoder"):
+    tiny_model(folder / "model", kind=kind)
+    save(collection, folder / "collection")
+
+
+def run(folder, *step, start=()):
+    """The worker's exit code and what it said."""
+    words = [*start, str(WORKER), str(folder), *map(str, step)]
+    done = subprocess.run([sys.executable, *words], capture_output=True)
+    return done.returncode, done.stderr.decode()
+
+
 @pytest.mark.slow
 def test_killed_by_sigkill_at_three_steps_it_ends_with_the_same_folder(mined, tmp_path):
-    def run(folder, *step):
-        done = subprocess.run(
-            [sys.executable, str(WORKER), str(folder), *map(str, step)], capture_output=True
-        )
-        return done.returncode, done.stderr.decode()
-
     for name in ("whole", "killed"):
-        tiny_model(tmp_path / name / "model", kind="encoder")
-        save(mined, tmp_path / name / "collection")
+        prepare(tmp_path / name, mined)
     assert run(tmp_path / "whole")[0] == 0
     for step in (2, 5, 9):
         assert run(tmp_path / "killed", step)[0] == -signal.SIGKILL
@@ -115,3 +122,17 @@ def test_killed_by_sigkill_at_three_steps_it_ends_with_the_same_folder(mined, tm
     assert code == 0, told
     for path in sorted((tmp_path / "whole/out").iterdir()):
         assert path.read_bytes() == (tmp_path / "killed/out" / path.name).read_bytes(), path.name
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(mined, tmp_path):
+    logs = []
+    for name, start in (("one", []), ("two", TORCHRUN)):
+        prepare(tmp_path / name, mined, kind="decoder")  # no dropout, which hangs on the chunks
+        (tmp_path / name / "float32").touch()
+        code, told = run(tmp_path / name, start=start)
+        assert code == 0, told
+        logs.append(json.loads((tmp_path / name / "out/card.json").read_text())["notes"]["log"])
+    for one, two in zip(*logs, strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+        assert two["gradient"] == pytest.approx(one["gradient"], rel=1e-3)
