@@ -34,6 +34,7 @@ KINDS = {
     "TokenEncoder": "model",
     "Embedder": "model",
     "Evaluation": "evaluation",
+    "Reranker": "reranker",
 }
 """What a type's name means to a recipe; every other type is a setting."""
 
@@ -51,7 +52,7 @@ class Call:
         resolved: every setting with its value, defaults included; for people and for the key.
         paths: settings that may name files; their content counts, too.
         places: which of PLACES the function takes.
-        gives: kind of its output: `collection`, `model`, `evaluation` or `folder`.
+        gives: kind of its output: `collection`, `model`, `reranker`, `evaluation` or `folder`.
     """
 
     stage: Stage

@@ -62,6 +62,7 @@ for command in (
     cli_data.load,
     cli_data.mine,
     cli_model.train,
+    cli_model.train_reranker,
     cli_model.evaluate,
     cli_model.verify,
     cli_search.index,

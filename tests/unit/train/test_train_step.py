@@ -125,6 +125,7 @@ def test_behind_a_prefix_longer_than_the_budget_texts_still_go_together(model, l
 @pytest.mark.parametrize("is_shared", [True, False], ids=["shared", "whole"])
 def test_mixed_computes_in_bfloat16_near_to_float32_in_which_gradients_stay(tmp_path, is_shared):
     model = Embedder.load(tiny_model(tmp_path / "whole"))
+    model.model.requires_grad_(True)
     exact, expected = gradients(model, chunk_tokens=300, is_shared=is_shared)
     mixed, found = gradients(model, chunk_tokens=300, is_shared=is_shared, is_mixed=True)
     assert mixed != exact
