@@ -196,10 +196,17 @@ def _byte_tokenizer(kind: str, chat_template: bool):  # type: ignore[no-untyped-
     tokenizer.decoder = decoders.ByteLevel()
     if kind == "encoder":
         tokenizer.post_processor = processors.TemplateProcessing(
-            single="<cls> $A <sep>", special_tokens=[("<cls>", 1), ("<sep>", 2)]
+            single="<cls> $A <sep>",
+            pair="<cls> $A <sep> $B:1 <sep>:1",
+            special_tokens=[("<cls>", 1), ("<sep>", 2)],
         )
+    types = ["token_type_ids"] if kind == "encoder" else []
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<eos>", model_max_length=512
+        tokenizer_object=tokenizer,
+        eos_token="<eos>",
+        pad_token="<eos>",
+        model_max_length=512,
+        model_input_names=["input_ids", *types, "attention_mask"],
     )
     if chat_template:
         fast.chat_template = "{% for m in messages %}<cls>{{ m['content'] }}<sep>{% endfor %}"

@@ -24,7 +24,7 @@ def write(value: Any, kind: str, folder: Path) -> None:
         save(value, folder)
         return
     value.save(folder)
-    if kind == "model":
+    if kind in ("model", "reranker"):
         _write_metrics(value, folder)
 
 

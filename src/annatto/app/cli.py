@@ -63,6 +63,7 @@ for command in (
     cli_data.mine,
     cli_repair.relabel,
     cli_model.train,
+    cli_model.train_reranker,
     cli_model.evaluate,
     cli_model.verify,
     cli_search.index,

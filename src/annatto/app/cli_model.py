@@ -1,4 +1,4 @@
-"""Commands about models: train, evaluate, verify, show-prompt, weights."""
+"""Commands about models: train, train-reranker, evaluate, verify, show-prompt, weights."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from annatto.app.console import result, say, table
+from annatto.train.reranker_settings import RerankerSettings, RerankObjective
 from annatto.train.settings import Schedule, Settings, Tracker
 
 DEFAULT = Settings()
+PLAIN = RerankerSettings()
 
 weights = typer.Typer(
     help="Models that can be fetched as a package.", no_args_is_help=True, rich_markup_mode=None
@@ -90,6 +92,61 @@ def train(
     )
     train_to(collection, {**start, "dtype": dtype}, output, settings=settings)
     result({"model": str(output)}, str(output), as_json=as_json)
+
+
+def train_reranker(
+    collection: Annotated[Path, typer.Argument(help="A collection from annatto mine.")],
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="Where to start: a folder, weights name or hub id.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to put the reranker.")],
+    steps: Annotated[int, typer.Option(help="How long to train.")] = PLAIN.steps,
+    objective: Annotated[
+        RerankObjective,
+        typer.Option(help="listwise: a query's documents against each other; bce: each by itself."),
+    ] = PLAIN.objective,
+    teacher: Annotated[
+        str, typer.Option(help="Source of soft labels for listwise; hard labels only if none.")
+    ] = PLAIN.teacher,
+    batch_size: Annotated[int, typer.Option(help="Queries per step.")] = PLAIN.batch_size,
+    negatives: Annotated[
+        int, typer.Option(help="Mined negatives per query and step.")
+    ] = PLAIN.negatives,
+    max_tokens: Annotated[
+        int, typer.Option(help="Limit of a pair; only the document is cut.")
+    ] = PLAIN.max_tokens,
+    layers: Annotated[
+        int, typer.Option(help="Keep only the first so many layers; 0 keeps all.")
+    ] = PLAIN.layers,
+    lr: Annotated[float, typer.Option(help="Peak learning rate.")] = PLAIN.lr,
+    lora_rank: Annotated[
+        int, typer.Option(help="Of the adapters; 0 trains all weights.")
+    ] = PLAIN.lora_rank,
+    seed: Annotated[int, typer.Option(help="Same seed, same reranker.")] = PLAIN.seed,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Train a cross-encoder that scores a query and a document; it can be stopped and resumed.
+
+    To stop after the current step: Ctrl-C, or a file named stop in OUTPUT.work.
+
+    Example: annatto train-reranker mined --model minilm --steps 300 -o reranker
+    """
+    from annatto.app.training import train_reranker_to
+
+    settings = RerankerSettings(
+        steps=steps,
+        objective=objective,
+        teacher=teacher,
+        batch_size=batch_size,
+        negatives=negatives,
+        max_tokens=max_tokens,
+        layers=layers,
+        lr=lr,
+        lora_rank=lora_rank,
+        seed=seed,
+    )
+    train_reranker_to(collection, model, output, settings=settings)
+    result({"reranker": str(output)}, str(output), as_json=as_json)
 
 
 def evaluate(

@@ -11,10 +11,12 @@ from annatto.app.artefacts import load_model, replaceable, write
 from annatto.core.atomic import explained
 from annatto.core.store import open_collection
 from annatto.core.types import Collection
+from annatto.train.reranker_settings import RerankerSettings
 from annatto.train.settings import Settings
 
 if TYPE_CHECKING:
     from annatto.models.embedder import Embedder
+    from annatto.train.reranker_folder import Reranker
 
 ORIGINS = ("gold", "human")
 MEASURE = "nDCG@10"
@@ -40,18 +42,54 @@ def train_to(
         Stopped: a signal or the file `output.work/stop` asked for it.
     """
     from annatto.train.loop import train
+
+    def make(opened: Collection, work: Path) -> Embedder:
+        evaluate = dev_score(opened) if settings.evaluate_every else None
+        return train(opened, load_model(start), settings=settings, work=work, evaluate=evaluate)
+
+    return _made(collection, output, "model", make)
+
+
+def train_reranker_to(
+    collection: Path, backbone: str, output: Path, *, settings: RerankerSettings
+) -> Path:
+    """Train a reranker and write it to `output`; otherwise as `train_to`.
+
+    Args:
+        collection: a saved Collection.
+        backbone: see `train.reranker.train`.
+        output: replaced if it holds an older reranker; its metric log is in metrics.jsonl there.
+        settings: how to train.
+
+    Raises:
+        InputError: no collection, or `output` holds something else.
+        WeightsError: no such weights.
+        UsageError: the checkpoints there belong to another run.
+        Stopped: a signal or the file `output.work/stop` asked for it.
+    """
+    from annatto.train.reranker import train
+
+    def make(opened: Collection, work: Path) -> Reranker:
+        return train(opened, backbone, settings=settings, work=work)
+
+    return _made(collection, output, "reranker", make)
+
+
+def _made(
+    collection: Path, output: Path, kind: str, make: Callable[[Collection, Path], Any]
+) -> Path:
+    """Write what `make` gives, with checkpoints in `output.work` until it is there."""
     from annatto.train.ranks import start as start_ranks
 
-    replaceable(output, "model")
+    replaceable(output, kind)
     opened = open_collection(collection)
     work = output.with_name(f"{output.name}.work")
     with explained(work):
         work.mkdir(parents=True, exist_ok=True)
     is_first = start_ranks().is_first
-    evaluate = dev_score(opened) if settings.evaluate_every else None
-    trained = train(opened, load_model(start), settings=settings, work=work, evaluate=evaluate)
+    trained = make(opened, work)
     if is_first:
-        write(trained, "model", output)
+        write(trained, kind, output)
         shutil.rmtree(work)
     return output
 

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from annatto.core.errors import InputError, UsageError
 from annatto.core.progress import CUT
 from annatto.models import transformer
-from annatto.models.pairs import distinct_ids, identity, in_batches, same_length
+from annatto.models.scoring import distinct_ids, identity, in_batches, same_length
 from annatto.models.tokens import Tokenizer
 from annatto.models.weights import resolve
 

@@ -68,7 +68,7 @@ def read_model(
     chosen = {} if attention is None else {"attn_implementation": attention}
     check_attention(attention, dtype)
     try:
-        model, told = _read(folder, head, config=config, dtype=DTYPES[dtype], **chosen)
+        model, told = read_as(folder, head, config=config, dtype=DTYPES[dtype], **chosen)
     except ValueError as error:
         if attention is None:
             raise
@@ -105,14 +105,20 @@ def read_language_model(
     return read_model(folder, config, dtype, attention, head="CausalLM")
 
 
-def _read(folder: Path, head: str, **how: Any) -> tuple[Any, dict[str, Any]]:
-    """The model, and what transformers says of its weights; its messages are kept back."""
+def read_as(folder: Path, head: str, **how: Any) -> tuple[Any, dict[str, Any]]:
+    """The model, and what transformers says of its weights; its messages are kept back.
+
+    Args:
+        folder: holds the weights, in safetensors.
+        head: see `read_model`; here weights of it that are missing are drawn anew.
+        how: for `from_pretrained`.
+    """
     import transformers
     from transformers.utils import logging as noise
 
     auto = getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel")
     level = noise.get_verbosity()
-    noise.set_verbosity_error()  # it reports the layers that were left out on purpose
+    noise.set_verbosity_error()  # it reports weights left out, or made anew, on purpose
     noise.disable_progress_bar()
     try:
         found: tuple[Any, dict[str, Any]] = auto.from_pretrained(

@@ -46,11 +46,22 @@ def distill(
         return q.sum() * 0
     asked, group = asked[queries], targets.group[queries].clamp(min=0)
     cosines = (q[queries] @ d.T).gather(1, group)
-    scores = targets.teacher[queries].masked_fill(~asked, -torch.inf)
-    p = torch.softmax(scores / teacher_temperature, dim=1)
-    log_q = torch.log_softmax((cosines / temperature).masked_fill(~asked, -torch.inf), dim=1)
+    scores = targets.teacher[queries] / teacher_temperature
+    return divergence(cosines / temperature, scores, asked)
+
+
+def divergence(logits: torch.Tensor, scores: torch.Tensor, asked: torch.Tensor) -> torch.Tensor:
+    """KL(softmax of the teacher's scores ‖ softmax of the student's logits), mean over rows.
+
+    Args:
+        logits: (b, g) of the student.
+        scores: (b, g) of the teacher.
+        asked: (b, g) bool, what takes part; at least one in every row.
+    """
+    p = torch.softmax(scores.masked_fill(~asked, -torch.inf), dim=1)
+    log_q = torch.log_softmax(logits.masked_fill(~asked, -torch.inf), dim=1)
     terms = torch.where(asked, torch.special.xlogy(p, p) - p * log_q.masked_fill(~asked, 0), 0)
-    return terms.sum() / len(group)
+    return terms.sum() / len(logits)
 
 
 def margin_mse(

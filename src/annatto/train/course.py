@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from annatto.core.errors import UsageError
 from annatto.core.types import Collection
@@ -50,11 +49,6 @@ class Course:
     settings: Settings
     step: Step
     evaluate: Evaluate | None
-
-    @property
-    def parameters(self) -> list[torch.nn.Parameter]:
-        """What is trained."""
-        return [p for p in self.step.model.model.parameters() if p.requires_grad]
 
     def plan(self) -> Iterator[np.ndarray]:
         """The examples of every step."""

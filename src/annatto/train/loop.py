@@ -9,13 +9,11 @@ Differs: the paper's settings table could not be read; every default of `Setting
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import math
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +21,18 @@ import numpy as np
 import torch
 
 from annatto.core.errors import AnnattoError
-from annatto.core.progress import track
 from annatto.core.store import collection_hash
 from annatto.core.types import Collection
 from annatto.models.embedder import Embedder
-from annatto.train import checkpoint, pace, refuse, student
+from annatto.train import checkpoint, pace, refuse, steps, student
 from annatto.train.checkpoint import Best, Progress
 from annatto.train.course import Course, learn, lesson, prepare
-from annatto.train.metrics import Metrics
 from annatto.train.preview import preview
 from annatto.train.settings import Settings
-from annatto.train.stop import listening
 
 logger = logging.getLogger(__name__)
 
 VERSION = 3
-SAME_RUN = ("checkpoint_every", "tracker")
-"""Settings that may change between a run and its continuation."""
 
 
 def train(
@@ -89,14 +82,8 @@ def train(
 
 
 def _run_key(collection: Collection, model: Embedder, settings: Settings) -> str:
-    """Names a run: a checkpoint of another one is refused."""
-    said = {
-        "settings": {k: v for k, v in asdict(settings).items() if k not in SAME_RUN},
-        "collection": collection_hash(collection),
-        "model": {**model.describe(), "weights_id": model.weights_id, "dtype": model.dtype},
-        "version": VERSION,
-    }
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    said = {**model.describe(), "weights_id": model.weights_id, "dtype": model.dtype}
+    return steps.run_key(settings, collection, model=said, version=VERSION)
 
 
 def _paced(course: Course, *, run: str, work: Path | None) -> Course:
@@ -109,56 +96,23 @@ def _paced(course: Course, *, run: str, work: Path | None) -> Course:
     def once(number: int) -> None:
         learn(course, lesson(course, planned[number], number), number)
 
-    steps = pace.steps_in(
+    chosen = pace.steps_in(
         course.settings.minutes, once, run=run, work=work, ranks=course.step.ranks
     )
     course.step.model.model.zero_grad(set_to_none=True)
-    return replace(course, settings=replace(course.settings, steps=steps))
+    return replace(course, settings=replace(course.settings, steps=chosen))
 
 
 def _run(course: Course, *, run: str, work: Path | None) -> Progress:
     """All steps, from the newest checkpoint where there is one."""
-    settings, processes, model = course.settings, course.step.ranks, course.step.model
-    optimizer = torch.optim.AdamW(course.parameters, lr=settings.lr, weight_decay=0.0)
-    progress = _begin(course, optimizer, run=run, work=work)
-    metrics = Metrics(
-        progress.log,
-        work=work if processes.is_first else None,
-        tracker=settings.tracker if processes.is_first else "",
-        name=model.name,
+    model = course.step.model
+    return steps.take(
+        steps.Run(run, model.name, model.model, course.settings, course.step.ranks, work),
+        course.plan(),
+        update=partial(_update, course),
+        judge=partial(_evaluated, course),
+        show=partial(_show, course),
     )
-    label = f"{model.name}: training"
-    with listening(work) as stop, closing(metrics):
-        for number, rows in track(enumerate(course.plan()), label, settings.steps):
-            if number < progress.done:
-                continue
-            row = _update(course, optimizer, rows, number)
-            best = _evaluated(course, progress.best, row)
-            metrics.add(row)
-            progress = Progress(number + 1, metrics.rows, best)
-            is_asked = processes.any(stop.is_asked)
-            is_due = progress.done % settings.checkpoint_every == 0
-            if work and processes.is_first and (is_asked or is_due or _is_last(course, number)):
-                checkpoint.save(work, progress, run=run, model=model.model, optimizer=optimizer)
-            if is_asked:
-                raise stop.obey(progress.done, settings.steps)
-    return progress
-
-
-def _begin(
-    course: Course, optimizer: torch.optim.Optimizer, *, run: str, work: Path | None
-) -> Progress:
-    """Where the run stands; before its first step, what the model will see is shown."""
-    model = course.step.model.model
-    progress = Progress()
-    if work:
-        progress = checkpoint.restore(work, run=run, model=model, optimizer=optimizer)
-    if progress.done:
-        logger.warning("continuing after step %d of %d", progress.done, course.settings.steps)
-    elif course.step.ranks.is_first:
-        _show(course)
-    model.train()
-    return progress
 
 
 def _show(course: Course) -> None:
@@ -181,20 +135,19 @@ def _update(
     course: Course, optimizer: torch.optim.Optimizer, rows: np.ndarray, number: int
 ) -> dict[str, Any]:
     """One optimizer step; the row of the metric log."""
-    rate = course.settings.rate(number)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
     made = lesson(course, rows, number)
     loss = learn(course, made, number)
-    course.step.ranks.add_gradients(course.parameters)
-    norm = float(torch.nn.utils.clip_grad_norm_(course.parameters, 1.0))
-    refuse.loss(course.found, made.batch, (loss, norm), number)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    said = {"step": number + 1, "task": made.batch.task, "loss": loss}
+    done = steps.descend(
+        optimizer,
+        loss,
+        rate=course.settings.rate(number),
+        ranks=course.step.ranks,
+        check=partial(refuse.loss, course.found, made.batch, step=number),
+    )
+    row = {"step": number + 1, "task": made.batch.task, **done}
     if course.pool is not None:
-        said["demonstrations cut"] = made.cut
-    return {**said, "gradient": norm, "lr": rate}
+        row["demonstrations cut"] = made.cut
+    return row
 
 
 def _evaluated(course: Course, best: Best, row: dict[str, Any]) -> Best:
@@ -214,10 +167,6 @@ def _evaluated(course: Course, best: Best, row: dict[str, Any]) -> Best:
     row["dev"] = value
     logger.info("step %d of %d: %.4f on dev", done, settings.steps, value)
     return best.better(value, done, model.model)
-
-
-def _is_last(course: Course, number: int) -> bool:
-    return number + 1 == course.settings.steps
 
 
 def _kept(course: Course, done: Progress) -> checkpoint.State:

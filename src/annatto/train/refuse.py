@@ -69,7 +69,14 @@ def batch(found: Examples, made: Batch, texts: list[list[int]], step: int) -> No
         )
 
 
-def loss(found: Examples, made: Batch, values: tuple[float, float], step: int) -> None:
+def loss(
+    found: Examples,
+    made: Batch,
+    values: tuple[float, float],
+    step: int,
+    *,
+    remedy: str = "lower lr or raise temperature",
+) -> None:
     """Refuse a loss, or a gradient, that is no finite number.
 
     Args:
@@ -77,6 +84,7 @@ def loss(found: Examples, made: Batch, values: tuple[float, float], step: int) -
         made: the batch.
         values: the loss and the length of its gradient.
         step: from 0.
+        remedy: what to do then.
 
     Raises:
         AnnattoError: names the step, the task and the queries.
@@ -85,7 +93,7 @@ def loss(found: Examples, made: Batch, values: tuple[float, float], step: int) -
         if not np.isfinite(value):
             raise AnnattoError(
                 f"the {what} of step {step + 1} is {value} (task '{made.task}', queries "
-                f"{found.query_ids(made.query)}); lower lr or raise temperature. The last "
+                f"{found.query_ids(made.query)}); {remedy}. The last "
                 "checkpoint is untouched."
             )
 

@@ -26,15 +26,32 @@ def copy(model: Embedder, settings: Settings, device: torch.device) -> Embedder:
     """
     student = _adapted(model, settings, model.dtype if settings.lora_rank else "float32")
     student = replace(student, devices=1)
-    network: Any = student.model.to(device).train()
+    is_padded = student.max_tokens <= SHORT and bool(prefix.obstacle(student.model))
+    place(student.model, settings, device, is_short=is_padded)
+    return student
+
+
+def place(
+    network: Any, settings: Settings, device: torch.device, *, is_short: bool
+) -> torch.nn.Module:
+    """Bring a network to where it is trained and into training mode, in place.
+
+    Args:
+        network: of transformers, with adapters where the settings ask for them.
+        settings: `lora_rank` (0 trains all weights) and `gradient_checkpointing` are read.
+        device: where to.
+        is_short: it takes padded batches of at most SHORT tokens a text.
+    """
+    placed: Any = network.to(device).train()
     if settings.lora_rank == 0:
-        network.requires_grad_(True)
-    if device.type == "cpu" and student.max_tokens <= SHORT and prefix.obstacle(student.model):
-        network.set_attn_implementation("eager")
+        placed.requires_grad_(True)
+    if device.type == "cpu" and is_short:
+        placed.set_attn_implementation("eager")
     if settings.gradient_checkpointing:
         how = {"use_reentrant": False}
-        network.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
-    return student
+        placed.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
+    whole: torch.nn.Module = placed
+    return whole
 
 
 def is_mixed(model: Embedder, settings: Settings) -> bool:

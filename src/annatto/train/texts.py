@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 from annatto.core.progress import track
 from annatto.core.types import BATCH_ROWS, Collection, Ragged, query_prompts
 from annatto.models.embedder import Embedder
+from annatto.models.tokens import Tokens
 from annatto.train.examples import Examples
 
 
@@ -47,17 +49,29 @@ def tokenize(collection: Collection, model: Embedder, found: Examples) -> Texts:
 
     Queries are tokenised again for each batch, behind its demonstrations; see `train.asked`.
     """
+    rows, documents, cut_documents = documents_of(collection, found, model.tokenize)
+    queries, cut_queries = _queries(found.queries, model)
+    return Texts(queries, documents, rows, cut_queries, cut_documents)
+
+
+def documents_of(
+    collection: Collection, found: Examples, tokenise: Callable[[list[str]], Tokens]
+) -> tuple[np.ndarray, Ragged, int]:
+    """Every document of `found`, batch by batch through `tokenise`.
+
+    Returns:
+        (n,) int64 ascending corpus rows, their int32 ids, and how many `tokenise` cut.
+    """
     parts = (found.positive, found.positives.ravel(), found.negatives.ravel())
     rows = np.unique(np.concatenate(parts))
     rows = rows[rows >= 0]
-    lists, cut_documents = [], 0
+    lists, cut = [], 0
     batches = collection.document_texts(rows)
     for texts in track(batches, "tokenising documents", -(-len(rows) // BATCH_ROWS)):
-        tokens = model.tokenize(texts)
+        tokens = tokenise(texts)
         lists.append(_ragged(tokens.ids))
-        cut_documents += int(tokens.cut.sum())
-    queries, cut_queries = _queries(found.queries, model)
-    return Texts(queries, _joined(lists), rows, cut_queries, cut_documents)
+        cut += int(tokens.cut.sum())
+    return rows, _joined(lists), cut
 
 
 def _queries(queries: pa.Table, model: Embedder) -> tuple[np.ndarray, int]:

@@ -51,10 +51,11 @@ def test_only_the_document_is_cut_and_cuts_are_counted(reranker, caplog):
     model = CrossEncoder.load(reranker, max_tokens=64, name="ours")
     tokens = model.tokenize(["why so"] * 2, ["short", "long " * 40])
     assert tokens.cut.tolist() == [False, True]
-    assert [len(row) for row in tokens.segments] == [len(row) for row in tokens.ids]
-    assert len(tokens.ids[1]) == 64
-    assert tokens.ids[0][-1] == tokens.ids[1][-1]
-    assert "why so" in model.tokenizer.fast.decode(tokens.ids[1])
+    assert all(len(pair.segments) == len(pair.ids) for pair in tokens.pairs)
+    short, long = (pair.ids for pair in tokens.pairs)
+    assert len(long) == 64
+    assert short[-1] == long[-1]
+    assert "why so" in model.pairs.tokenizer.fast.decode(long)
     with caplog.at_level(logging.WARNING):
         model.score(["why so"] * 2, ["short", "long " * 40])
     assert "ours: 1 of 2 texts are longer than 64 tokens" in caplog.text

@@ -5,7 +5,7 @@ import dataclasses
 import pyarrow as pa
 import pytest
 
-from annatto.core.tables import JUDGMENTS
+from annatto.core.tables import CANDIDATES, JUDGMENTS
 from annatto.models.embedder import Embedder
 from annatto.testing import tiny_collection, tiny_model
 from annatto.train.settings import Settings
@@ -39,3 +39,33 @@ def two_tasks():
     )
     both = pa.concat_tables([collection.judgments, judged])
     return dataclasses.replace(collection, queries=queries).with_judgments(both, "test")
+
+
+@pytest.fixture
+def mined():
+    """The tiny collection; a query's negatives are other queries' positives, of other topics.
+
+    `teacher:test` scores all of them, highest the documents of the next topic.
+    """
+    collection = tiny_collection()
+    pairs = [(i, (i + shift) % 20) for i in range(20) for shift in range(1, 20)]
+    pairs = [(i, j) for i, j in pairs if (j - i) % 6]
+    judged = JUDGMENTS.table(
+        {
+            "query_id": [f"q{i:02}" for i, _ in pairs],
+            "doc_id": [f"d{j:02}" for _, j in pairs],
+            "grade": [0.0] * len(pairs),
+            "origin": ["mined:test"] * len(pairs),
+        }
+    )
+    pairs += [(i, i) for i in range(20)]
+    taught = CANDIDATES.table(
+        {
+            "query_id": [f"q{i:02}" for i, _ in pairs],
+            "doc_id": [f"d{j:02}" for _, j in pairs],
+            "source": ["teacher:test"] * len(pairs),
+            "score": [4.0 if (j - i) % 6 == 1 else 0.0 for i, j in pairs],
+        }
+    )
+    both = pa.concat_tables([collection.judgments, judged])
+    return collection.with_judgments(both, "test").with_candidates(taught, "test")

@@ -29,7 +29,7 @@ def main(folder):
     ranks = made.step.ranks
     made.step.model.model.double()  # in float32 other chunks alone round by 3e-6
     loss = course.learn(made, course.lesson(made, np.arange(6), 0), 0)
-    ranks.add_gradients(made.parameters)
+    ranks.add_gradients(made.step.model.model.parameters())
     named = made.step.model.model.named_parameters()
     found = {name: p.grad.contiguous() for name, p in named if p.grad is not None}
     place = f"{ranks.world}-{ranks.rank}"
