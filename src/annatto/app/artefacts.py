@@ -24,7 +24,7 @@ def write(value: Any, kind: str, folder: Path) -> None:
         save(value, folder)
         return
     value.save(folder)
-    if kind in ("model", "reranker"):
+    if kind != "evaluation":
         _write_metrics(value, folder)
 
 
@@ -44,6 +44,8 @@ def reopen(folder: Path, kind: str) -> Any:
         return open_collection(folder)
     if kind == "model":
         return load_model({"name": folder.name, "weights": folder})
+    if kind == "scorer":
+        return load_model({"name": folder.name, "reranker": folder})
     if kind == "evaluation":
         from annatto.evaluate.evaluation import Evaluation
 

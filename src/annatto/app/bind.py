@@ -38,7 +38,7 @@ KINDS = {
     "Evaluation": "evaluation",
     "LLM": "language model",
     "Scorer": "scorer",
-    "Reranker": "reranker",
+    "Reranker": "scorer",
 }
 """What a type's name means to a recipe; every other type is a setting."""
 
@@ -56,7 +56,7 @@ class Call:
         resolved: every setting with its value, defaults included; for people and for the key.
         paths: settings that may name files; their content counts, too.
         places: which of PLACES the function takes.
-        gives: kind of its output: `collection`, `model`, `reranker`, `evaluation` or `folder`.
+        gives: kind of its output: `collection`, `model`, `scorer`, `evaluation` or `folder`.
     """
 
     stage: Stage

@@ -12,7 +12,7 @@ from annatto.app.recipe import parse
 from annatto.app.run import execute
 from annatto.app.training import dev_score, train_to
 from annatto.core.errors import UsageError
-from annatto.core.store import save
+from annatto.core.store import open_collection, save
 from annatto.core.tables import JUDGMENTS
 from annatto.models.embedder import Embedder
 from annatto.testing import tiny_collection, tiny_model
@@ -148,7 +148,7 @@ def test_a_reranker_is_trained_by_command_and_replaces_only_its_kind(mined, monk
 def test_a_recipe_trains_a_reranker_and_keeps_it(mined):
     recipe = parse(RERANKER.format(place=mined))
     call = bind(recipe)[1]
-    assert (call.gives, call.places) == ("reranker", ("work",))
+    assert (call.gives, call.places) == ("scorer", ("work",))
     assert call.resolved["negatives"] == 7
     places = execute(recipe, mined / "run")
     said = json.loads((places["judge"] / "annatto.json").read_text())
@@ -158,3 +158,22 @@ def test_a_recipe_trains_a_reranker_and_keeps_it(mined):
     assert (places["judge"] / "card.json").stat().st_mtime_ns == before
     with pytest.raises(UsageError, match="no setting 'objectiv'; did you mean objective"):
         bind(parse(RERANKER.format(place=mined).replace("objective", "objectiv")))
+
+
+def test_a_reranker_that_a_recipe_trained_teaches_in_it(mined):
+    more = """
+[[stage]]
+name = "pool"
+use = "mine.pool.pool"
+inputs = {{collection = "pairs", encoders = []}}
+depth = 5
+
+[[stage]]
+name = "taught"
+use = "mine.teach.by_scorer"
+inputs = {{collection = "pool", scorer = "judge"}}
+depth = 5
+"""
+    places = execute(parse((RERANKER + more).format(place=mined)), mined / "run")
+    sources = set(open_collection(places["taught"]).candidates["source"].to_pylist())
+    assert "teacher:judge" in sources
