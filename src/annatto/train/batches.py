@@ -83,8 +83,7 @@ def build(found: Examples, rows: np.ndarray, *, settings: Settings, step: int) -
     documents = np.unique(wanted[wanted >= 0])
     group = np.where(wanted >= 0, np.searchsorted(documents, wanted), -1)
     own = _columns(group[:, : positives.shape[1]], len(documents))
-    keys = found.query[rows][:, None] * found.documents + documents[None, :]
-    is_related = _contains(found.related, keys)
+    is_related = found.is_related(found.query[rows], documents)
     mask, query_mask = ~is_related | own, _unrelated(is_related, group[:, 0])
     if not task.in_batch_negatives:
         mask, query_mask = mask & _columns(group, len(documents)), query_mask & False
@@ -139,8 +138,3 @@ def _draw(
         return documents, scores
     order = np.argsort(rng.random(documents.shape) + (documents < 0), axis=1)[:, :count]
     return np.take_along_axis(documents, order, 1), np.take_along_axis(scores, order, 1)
-
-
-def _contains(sorted_keys: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    at = np.searchsorted(sorted_keys, keys).clip(max=len(sorted_keys) - 1)
-    return np.asarray(sorted_keys[at] == keys)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.compute as pc
 
 from annatto.core.errors import SchemaError, UsageError
 from annatto.core.types import Collection
@@ -29,7 +28,7 @@ class Demonstrations:
         task: (m,) int64, number of the query's task, as in `Examples.task`.
         query_texts: m of them.
         document_texts: m of them, as a model reads documents.
-        wording: (q,) int64, for every row of `Examples.queries`; equal where the texts are.
+        wording: (q,) int64, for every row of `Examples.queries`; see `Examples`.
         tasks: the tasks' names by number.
     """
 
@@ -66,7 +65,7 @@ def pool(collection: Collection, found: Examples, *, most: int = 512, seed: int)
         task=found.task[rows],
         query_texts=texts.take(found.query[rows]).to_pylist(),
         document_texts=[text for batch in documents for text in batch],
-        wording=pc.rank(texts, tiebreaker="min").to_numpy().astype(np.int64),
+        wording=found.wording,
         tasks=list(found.tasks),
     )
 

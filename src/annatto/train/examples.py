@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from annatto.core.errors import SchemaError
-from annatto.core.tables import check_pointers, rows_of
+from annatto.core.tables import TEXT, check_pointers, rows_of
 from annatto.core.types import Collection
 
 
@@ -30,8 +30,9 @@ class Examples:
         negative_scores: (e, m) float32, likewise.
         positives: (queries, p) int64, corpus rows of every positive of a query; −1 pads.
         positives_scores: (queries, p) float32 teacher scores, likewise.
+        wording: (queries,) int64, equal where two queries of a task have the same text.
         related: (r,) int64, sorted keys of pairs that must not count as negative: known positives
-            and candidates that mining rejected as too close to one.
+            and candidates that mining rejected as too close to one, of any query worded the same.
         documents: how many the corpus has.
     """
 
@@ -46,8 +47,20 @@ class Examples:
     negative_scores: np.ndarray
     positives: np.ndarray
     positives_scores: np.ndarray
+    wording: np.ndarray
     related: np.ndarray
     documents: int
+
+    def is_related(self, query: np.ndarray, documents: np.ndarray) -> np.ndarray:
+        """(b, n) bool: which of `documents` must not count as negative for which query.
+
+        Args:
+            query: (b,) int64, rows of `queries`.
+            documents: (n,) int64 corpus rows for all of them, or (b, n) for each; −1 is unrelated.
+        """
+        keys = self.wording[query][:, None] * self.documents + documents
+        at = np.searchsorted(self.related, keys).clip(max=len(self.related) - 1)
+        return np.asarray((self.related[at] == keys) & (documents >= 0))
 
     @property
     def unscored(self) -> int:
@@ -102,6 +115,7 @@ def examples(
     first = np.concatenate([[True], query[1:] != query[:-1]])
     taken = keeps_all | first if together else np.ones(len(query), bool)
     scores = _scores(collection, pairs, teacher)
+    wording = _wording(kept)
     positives = _lists(query, document, len(kept))
     negatives = np.where(keeps_all[:, None], -1, _lists(*pairs.rows(mined), len(kept))[query])
     found = Examples(
@@ -116,7 +130,8 @@ def examples(
         negative_scores=scores.lists(query, negatives)[taken],
         positives=positives,
         positives_scores=scores.lists(np.arange(len(kept)), positives),
-        related=_related(collection, pairs, query, document),
+        wording=wording,
+        related=_related(collection, pairs, wording, (query, document)),
         documents=len(collection.doc_ids),
     )
     if teacher:
@@ -143,17 +158,25 @@ def _require_scores(found: Examples, teacher: str, is_graded: np.ndarray) -> Non
         )
 
 
+def _wording(queries: pa.Table) -> np.ndarray:
+    both = pc.binary_join_element_wise(queries["task"], queries["text"], pa.scalar("\0", TEXT))
+    ranks: np.ndarray = pc.rank(both, tiebreaker="min").to_numpy().astype(np.int64)
+    return ranks
+
+
 def _related(
-    collection: Collection, pairs: _Pairs, query: np.ndarray, positive: np.ndarray
+    collection: Collection,
+    pairs: _Pairs,
+    wording: np.ndarray,
+    known: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
     """Keys of known positives and of candidates that mining rejected, ascending, each once."""
     decided = collection.decisions
     rejected = decided.filter(pc.equal(decided["after"], "rejected"))
     rejected = rejected.filter(pc.is_in(rejected["query_id"], value_set=pairs.query_ids))
     rejected = rejected.filter(pc.is_in(rejected["doc_id"], value_set=pairs.doc_ids))
-    return np.unique(
-        np.concatenate([pairs.keys(query, positive), pairs.keys(*pairs.rows(rejected))])
-    )
+    both = (known, pairs.rows(rejected))
+    return np.unique(np.concatenate([pairs.keys(wording[q], document) for q, document in both]))
 
 
 class _Pairs:

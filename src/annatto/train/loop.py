@@ -32,7 +32,7 @@ from annatto.train.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 
 
 def train(

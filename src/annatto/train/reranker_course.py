@@ -69,8 +69,8 @@ def contrasted(collection: Collection, settings: RerankerSettings) -> tuple[Exam
         SchemaError: no positives, no negatives, or no teacher score where one is needed.
     """
     found = examples(collection, teacher=settings.teacher)
-    keys = found.query[:, None] * found.documents + found.negatives
-    negatives = np.where(np.isin(keys, found.related), -1, found.negatives)
+    is_related = found.is_related(found.query, found.negatives)
+    negatives = np.where(is_related, -1, found.negatives)
     has = np.asarray((negatives >= 0).any(1))
     if not has.any():
         raise SchemaError(

@@ -1,5 +1,7 @@
 """Which query meets which documents."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import torch
@@ -37,6 +39,26 @@ def test_a_query_is_never_compared_with_its_other_positives_or_with_rejected_can
     assert list(found.positive[rows]) == [0, 1, 2, 3]
     batch = build(found, rows, settings=Settings(negatives=0), step=0)
     assert batch.mask.tolist() == [[True, False, False, True], *[[True] * 4] * 3]
+
+
+def test_queries_worded_the_same_share_what_is_no_negative_within_a_task_only():
+    for task, expected in (("tiny", False), ("other", True)):
+        collection = tiny_collection()
+        columns = {name: collection.queries[name].to_pylist() for name in ("text", "task")}
+        columns["text"][1], columns["task"][1] = columns["text"][0], task
+        queries = collection.queries
+        for name, values in columns.items():
+            at = queries.column_names.index(name)
+            queries = queries.set_column(at, name, pa.array(values, pa.large_string()))
+        found = examples(dataclasses.replace(collection, queries=queries))
+        asked, documents = np.array([0, 1, 2]), np.array([0, 1, 2])
+        shared = found.is_related(asked, documents)
+        assert shared[0, 1] == shared[1, 0] == (not expected)
+        assert shared.diagonal().all()
+        assert not shared[2, :2].any()
+    batch = build(examples(collection), np.arange(3), settings=Settings(negatives=0), step=0)
+    assert batch.mask.all()
+    assert not found.is_related(asked, np.full((3, 2), -1)).any()
 
 
 def test_negatives_are_drawn_anew_each_step_and_carry_their_teacher_scores():
