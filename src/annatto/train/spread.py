@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -84,14 +85,15 @@ def add_gradients(
     sizes = [sum(len(chunk.rows) for chunk in share) for share in shares]
     order = [row for share in shares for chunk in share for row in chunk.rows]
     back = torch.tensor(order, device=empty.device).argsort()
+    collect = partial(gather, sizes=sizes, rank=ranks.rank)
 
-    def whole(vectors: torch.Tensor) -> torch.Tensor:
-        return loss(gather(vectors, sizes, ranks.rank)[back])
+    def in_order(vectors: torch.Tensor) -> torch.Tensor:
+        return loss(vectors[back])
 
     own = shares[ranks.rank]
     if not own:  # fewer texts than processes: nothing to add, but the others wait for it
-        return float(whole(empty))
+        return float(in_order(collect(empty)))
     is_small = sum(chunk.tokens for chunk in own) <= chunk_tokens
     backward = gradcache.plain if is_small else gradcache.cached
     with torch.random.fork_rng():
-        return float(backward(encode, own, whole))
+        return float(backward(encode, own, in_order, gather=collect))
