@@ -53,19 +53,13 @@ def train_to(
 def train_reranker_to(
     collection: Path, backbone: str, output: Path, *, settings: RerankerSettings
 ) -> Path:
-    """Train a reranker and write it to `output`; otherwise as `train_to`.
+    """Train a reranker and write it to `output`; for the rest, errors included, see `train_to`.
 
     Args:
         collection: a saved Collection.
         backbone: see `train.reranker.train`.
         output: replaced if it holds an older reranker; its metric log is in metrics.jsonl there.
         settings: how to train.
-
-    Raises:
-        InputError: no collection, or `output` holds something else.
-        WeightsError: no such weights.
-        UsageError: the checkpoints there belong to another run.
-        Stopped: a signal or the file `output.work/stop` asked for it.
     """
     from annatto.train.reranker import train
 

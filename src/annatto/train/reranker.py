@@ -21,6 +21,7 @@ import torch
 from annatto.core.store import collection_hash
 from annatto.core.types import Collection
 from annatto.models.transformer import DTYPES, auto_dtype
+from annatto.ops.tree_attention import SHORT
 from annatto.train import backbone as backbones
 from annatto.train import checkpoint, lora, ranks, refuse, steps, student
 from annatto.train.backbone import Backbone
@@ -41,7 +42,7 @@ from annatto.train.reranker_settings import RerankerSettings
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 
 
 def train(
@@ -111,7 +112,7 @@ def _student(start: Backbone, settings: RerankerSettings, processes: Ranks) -> t
     network = start.network
     if settings.lora_rank:
         network = _adapted(network.to(DTYPES[auto_dtype()]), settings)
-    is_short = start.pairs.max_tokens <= student.SHORT
+    is_short = start.pairs.max_tokens <= SHORT
     return student.place(network, settings.common, processes.device, is_short=is_short)
 
 
