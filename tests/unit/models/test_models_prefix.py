@@ -207,3 +207,19 @@ def test_what_is_shared_ends_where_the_tokens_part_not_where_the_words_do():
     with torch.no_grad():
         alone = torch.cat([model.forward(*model.pad([row])) for row in tokens.ids]).numpy()
     assert np.abs(model.encode(["cats", "dogs"], prompt=PROMPT) - alone).max() < 1e-5
+
+
+def test_a_model_that_a_trial_finds_inexact_is_not_shared(tmp_path, monkeypatch):
+    model = Embedder.load(tiny_model(tmp_path / "inexact"))
+    tokens = model.tokenize(TEXTS, prompt=PROMPT)
+    right = prefix.attend
+
+    def wrong(query, key, value, packed, **how):
+        return right(query, key, value, packed, **{**how, "scale": 2 * how["scale"]})
+
+    monkeypatch.setattr(prefix, "attend", wrong)
+    assert prefix.obstacle(model.model).startswith("a trial differs by")
+    assert prefix.shareable(model.model, tokens, model.name) == 0
+    with torch.no_grad():
+        alone = torch.cat([model.forward(*model.pad([row])) for row in tokens.ids]).numpy()
+    assert np.abs(model.encode(TEXTS, prompt=PROMPT) - alone).max() < 1e-5
