@@ -24,6 +24,7 @@ from annatto.core.errors import AnnattoError
 from annatto.core.store import collection_hash
 from annatto.core.types import Collection
 from annatto.models.embedder import Embedder
+from annatto.models.saving import describe
 from annatto.train import checkpoint, pace, refuse, steps, student
 from annatto.train.checkpoint import Best, Progress
 from annatto.train.course import Course, learn, lesson, prepare
@@ -82,7 +83,7 @@ def train(
 
 
 def _run_key(collection: Collection, model: Embedder, settings: Settings) -> str:
-    said = {**model.describe(), "weights_id": model.weights_id, "dtype": model.dtype}
+    said = {**describe(model), "weights_id": model.weights_id, "dtype": model.dtype}
     return steps.run_key(settings, collection, model=said, version=VERSION)
 
 
