@@ -81,6 +81,7 @@ def prepare(
     found = examples(
         collection,
         teacher=settings.teacher,
+        guide_margin=settings.guide_margin,
         graded=graded(settings.tasks),
         together=settings.positives > 1,
     )
