@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
-
 import numpy as np
 
+from annatto.core.copies import text_hashes
 from annatto.core.types import Collection
 from annatto.core.words import words
 from annatto.mine.scored import expand
@@ -24,8 +22,7 @@ def is_twin(
 ) -> np.ndarray:
     """(n,) bool: which documents have a positive's text, apart from case and white space."""
     docs = np.union1d(asked.rows(pairs)[1], asked.rows(positives)[1])
-    hashes = np.fromiter(_text_hashes(collection, docs), np.int64, len(docs))
-    kinds, kind = np.unique(hashes, return_inverse=True)
+    kinds, kind = np.unique(text_hashes(collection, docs), return_inverse=True)
 
     def same_text(of: np.ndarray) -> np.ndarray:
         query_rows, doc_rows = asked.rows(of)
@@ -81,12 +78,3 @@ def _shingles(collection: Collection, rows: np.ndarray) -> list[np.ndarray]:
         for texts in collection.document_texts(rows)
         for text in texts
     ]
-
-
-def _text_hashes(collection: Collection, rows: np.ndarray) -> Iterator[int]:
-    """63 bits of each document's text, without case and with single spaces."""
-    for texts in collection.document_texts(rows):
-        for text in texts:
-            plain = " ".join(text.casefold().split())
-            digest = hashlib.blake2b(plain.encode(), digest_size=8).digest()
-            yield int.from_bytes(digest, "little") >> 1

@@ -17,14 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from annatto.core.atomic import new_folder, write_json
 from annatto.core.errors import UsageError, WeightsError, nearest
 from annatto.core.progress import CUT
 from annatto.core.types import Prompt
-from annatto.models import layout, prefix, processes, transformer, vectors
+from annatto.models import layout, prefix, processes, saving, transformer, vectors
 from annatto.models.adapter import Adapter
-from annatto.models.probes import probe
-from annatto.models.prompts import find, instruct, limit_of, render, suffix, to_json
+from annatto.models.prompts import find, instruct, limit_of, render, suffix
 from annatto.models.tokens import Tokenizer, Tokens
 from annatto.models.weights import resolve
 from annatto.ops.pooling import POOLINGS, pool
@@ -286,39 +284,7 @@ class Embedder:
             UsageError: an unknown dtype.
         """
         _known(dtype, transformer.DTYPES, "dtype")
-        whole: Any = self if self.dtype == dtype else self.reload(dtype)
-        with new_folder(Path(folder)) as place:
-            whole.model.save_pretrained(place)
-            whole.tokenizer.fast.save_pretrained(place)
-            layout.write_modules(
-                place,
-                pooling=self.pooling,
-                dim=self.dim,
-                max_tokens=max(self.limit(name) for name in self.prompts),
-                prompts=self.prompts,
-            )
-            if self.adapter:
-                self.adapter.write(place / layout.ADAPTER)
-            said = {**self.describe(), "dtype": dtype}
-            write_json(place / layout.OURS, said)
-            written = Embedder.load(place, dtype=dtype)
-            said["weights_id"] = written.weights_id
-            said["attention"] = written.attention
-            write_json(place / layout.OURS, {**said, "probes": probe(written)})
-            card = {**self.card, "kind": "model", "weights_id": written.weights_id}
-            write_json(place / "card.json", card)
-        return Path(folder)
-
-    def describe(self) -> dict[str, Any]:
-        """How texts are read, as plain JSON values."""
-        return {
-            "format": 1,
-            "name": self.name,
-            "pooling": self.pooling,
-            "max_tokens": self.max_tokens,
-            "prompts": to_json(self.prompts),
-            "weights_id": None,
-        }
+        return saving.save(self, Path(folder), dtype=dtype)
 
 
 def _known(word: str, words: Sequence[str] | Mapping[str, Any], what: str) -> None:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from annatto.core.errors import UsageError
 from annatto.core.types import Prompt, query_prompts
 from annatto.models.embedder import Embedder
-from annatto.models.prompts import find, shorten
+from annatto.models.prompts import SIDE_TOKENS, find, render, shorten
 from annatto.models.tokens import Tokens
 from annatto.train import demos
 from annatto.train.batches import Batch
@@ -64,6 +66,40 @@ def ask(
             was_cut[at], cut_sides = tokens.cut, cut_sides + cut
             parts.append(tokens.shared)
     return Asked(Tokens(ids, was_cut, parts[0] if len(parts) == 1 else 0), cut_sides)
+
+
+def check_room(
+    model: Embedder, queries: pa.Table, pool: Demonstrations, settings: Settings
+) -> None:
+    """Refuse demonstrations that may leave no room for a query, before any is drawn.
+
+    For each task its longest ones are tried, as many as a step may draw, behind its longest
+    instruction.
+
+    Raises:
+        UsageError: names the task, and the tokens that the prompt takes and has.
+    """
+    for task, name in enumerate(pool.tasks):
+        rows = np.flatnonzero(pool.task == task)
+        pairs = [(pool.query_texts[row], pool.document_texts[row]) for row in rows]
+        of_task = queries.filter(pc.equal(queries["task"], name))
+        asked = [find(prompt, model.prompts) for prompt, _ in query_prompts(of_task)]
+        longest = _longest(model, pairs)[: settings.demos]
+        behind, _ = _behind(model, max(asked, key=lambda prompt: len(render(prompt))), longest)
+        try:
+            model.tokenize([], prompt=behind)
+        except UsageError as error:
+            raise UsageError(
+                f"a query of the task '{name}' may stand behind {len(longest)} demonstrations, and "
+                f"with the longest of them {error}"
+            ) from error
+
+
+def _longest(model: Embedder, pairs: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Demonstrations, the longest in tokens first; no side counts for more than it may take."""
+    sides = model.tokenizer.plain_ids([side for pair in pairs for side in pair])
+    lengths = np.array([min(len(ids), SIDE_TOKENS) for ids in sides]).reshape(-1, 2).sum(1)
+    return tuple(pairs[i] for i in np.argsort(-lengths, kind="stable"))
 
 
 def _draw(

@@ -62,8 +62,9 @@ class Batch:
 def build(found: Examples, rows: np.ndarray, *, settings: Settings, step: int) -> Batch:
     """Put one batch together, drawing `negatives` of each query's mined ones.
 
-    A document that stands twice gets one column; a query's related documents are masked, except
-    the positives that it is pulled towards. Without in-batch negatives, so is everybody else's.
+    A document that stands twice gets one column; a query's related documents are masked (see
+    `train.related`), except the positives that it is pulled towards. Without in-batch negatives, so
+    is everybody else's.
 
     Args:
         found: all examples.
@@ -74,20 +75,14 @@ def build(found: Examples, rows: np.ndarray, *, settings: Settings, step: int) -
     name = found.tasks[int(found.task[rows[0]])]
     task = settings.task(name)
     is_graded = task.objective == "cosent"
-    rng = np.random.default_rng([settings.seed, 1, step])
-    drawn, scores = _draw(
-        found.negatives[rows], found.negative_scores[rows], settings.negatives, rng
-    )
-    positives, taught = _positives(found, rows, 1 if is_graded else settings.positives, rng)
-    wanted = np.concatenate([positives, drawn], axis=1)
+    wanted, teacher, pulled = drawn(found, rows, settings=settings, step=step)
     documents = np.unique(wanted[wanted >= 0])
     group = np.where(wanted >= 0, np.searchsorted(documents, wanted), -1)
-    own = _columns(group[:, : positives.shape[1]], len(documents))
+    own = _columns(group[:, :pulled], len(documents))
     is_related = found.is_related(found.query[rows], documents)
     mask, query_mask = ~is_related | own, _unrelated(is_related, group[:, 0])
     if not task.in_batch_negatives:
         mask, query_mask = mask & _columns(group, len(documents)), query_mask & False
-    teacher = np.concatenate([taught, scores], axis=1)
     return Batch(
         task=name,
         query=found.query[rows],
@@ -99,6 +94,24 @@ def build(found: Examples, rows: np.ndarray, *, settings: Settings, step: int) -
         teacher=np.where(group >= 0, teacher, np.float32("nan")),
         grades=_grades(found.grade[rows], group) if is_graded else None,
     )
+
+
+def drawn(
+    found: Examples, rows: np.ndarray, *, settings: Settings, step: int
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """The documents of a batch, drawn for these rows as for `build`.
+
+    Returns:
+        (b, g) int64 corpus rows, positives first, −1 pads; (b, g) float32 teacher scores, NaN where
+        there is none; and how many of the g columns are positives.
+    """
+    is_graded = settings.task(found.tasks[int(found.task[rows[0]])]).objective == "cosent"
+    rng = np.random.default_rng([settings.seed, 1, step])
+    mined = found.negatives[rows], found.negative_scores[rows]
+    negatives, scores = _draw(*mined, settings.negatives, rng)
+    positives, taught = _positives(found, rows, 1 if is_graded else settings.positives, rng)
+    wanted = np.concatenate([positives, negatives], axis=1)
+    return wanted, np.concatenate([taught, scores], axis=1), positives.shape[1]
 
 
 def _positives(

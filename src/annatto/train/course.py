@@ -14,7 +14,7 @@ from annatto.core.types import Collection
 from annatto.models.embedder import Embedder
 from annatto.models.tokens import Tokens
 from annatto.train import demos, ranks, refuse, student
-from annatto.train.asked import ask
+from annatto.train.asked import ask, check_room
 from annatto.train.batches import Batch, build
 from annatto.train.examples import Examples, examples
 from annatto.train.metrics import check_tracker
@@ -81,6 +81,7 @@ def prepare(
     found = examples(
         collection,
         teacher=settings.teacher,
+        guide_margin=settings.guide_margin,
         graded=graded(settings.tasks),
         together=settings.positives > 1,
     )
@@ -97,6 +98,8 @@ def prepare(
     is_mixed = student.is_mixed(model, settings)
     step = Step(pupil, settings.chunk_tokens, is_mixed, processes)
     pool = demos.pool(collection, found, seed=settings.seed) if settings.demos else None
+    if pool is not None:
+        check_room(model, found.queries, pool, settings)
     return Course(found, texts, pool, settings, step, evaluate)
 
 
@@ -130,7 +133,8 @@ def lesson(course: Course, rows: np.ndarray, number: int) -> Lesson:
     rng = np.random.default_rng([settings.seed, 3, number])
     asked = ask(model, course.found.queries, batch, course.pool, settings, rng)
     documents = course.texts.read(batch.documents)
-    refuse.batch(course.found, batch, [*asked.tokens.ids, *documents], number)
+    texts = [*asked.tokens.ids, *documents]
+    refuse.batch(course.found, batch, texts, number, settings=settings)
     return Lesson(batch, asked.tokens, documents, asked.cut)
 
 

@@ -29,6 +29,7 @@ class Demonstrations:
         query_texts: m of them.
         document_texts: m of them, as a model reads documents.
         wording: (q,) int64, for every row of `Examples.queries`; see `Examples`.
+        copy: (documents,) int64, for every corpus row; see `Related`.
         tasks: the tasks' names by number.
     """
 
@@ -38,6 +39,7 @@ class Demonstrations:
     query_texts: list[str]
     document_texts: list[str]
     wording: np.ndarray
+    copy: np.ndarray
     tasks: list[str]
 
 
@@ -66,8 +68,27 @@ def pool(collection: Collection, found: Examples, *, most: int = 512, seed: int)
         query_texts=texts.take(found.query[rows]).to_pylist(),
         document_texts=[text for batch in documents for text in batch],
         wording=found.wording,
+        copy=found.related.copy,
         tasks=list(found.tasks),
     )
+
+
+def beside(
+    pool: Demonstrations, *, task: int, queries: np.ndarray, documents: np.ndarray
+) -> np.ndarray:
+    """(f,) int64 rows of the pool that give nothing of a batch away.
+
+    Args:
+        pool: what may be shown.
+        task: its number.
+        queries: the batch's, rows of `Examples.queries`; none of them is shown, nor one worded the
+            same.
+        documents: the batch's corpus rows, −1 is none; none of them is shown, nor a copy.
+    """
+    is_free = pool.task == task
+    is_free &= ~np.isin(pool.wording[pool.query], pool.wording[queries])
+    is_free &= ~np.isin(pool.copy[pool.document], pool.copy[documents[documents >= 0]])
+    return np.flatnonzero(is_free)
 
 
 def draw(
@@ -78,7 +99,7 @@ def draw(
     Args:
         pool: what may be shown.
         task: its number.
-        batch: neither a query of it, nor one worded the same, nor a document of it is shown.
+        batch: what must not be given away; see `beside`.
         k: how many; at least 0.
         rng: same state, same draw.
 
@@ -91,10 +112,7 @@ def draw(
     """
     if k < 0:
         raise UsageError(f"the number of demonstrations must be at least 0; found {k}.")
-    is_free = pool.task == task
-    is_free &= ~np.isin(pool.wording[pool.query], pool.wording[batch.query])
-    is_free &= ~np.isin(pool.document, batch.documents)
-    free = np.flatnonzero(is_free)
+    free = beside(pool, task=task, queries=batch.query, documents=batch.documents)
     if len(free) < k:
         raise SchemaError(
             f"a batch of the task '{pool.tasks[task]}' needs {k} demonstrations that are not in "

@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from annatto.core.errors import SchemaError
 from annatto.core.tables import TEXT, check_pointers, rows_of
 from annatto.core.types import Collection
+from annatto.ops.masks import without_closer
+from annatto.train.related import Related, relate
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,8 @@ class Examples:
         positives: (queries, p) int64, corpus rows of every positive of a query; −1 pads.
         positives_scores: (queries, p) float32 teacher scores, likewise.
         wording: (queries,) int64, equal where two queries of a task have the same text.
-        related: (r,) int64, sorted keys of pairs that must not count as negative: known positives
-            and candidates that mining rejected as too close to one, of any query worded the same.
-        documents: how many the corpus has.
+        related: pairs that must not count as negative: known positives, candidates that mining
+            rejected or the teacher finds too close, and what is the same document as a positive.
     """
 
     queries: pa.Table
@@ -48,8 +49,7 @@ class Examples:
     positives: np.ndarray
     positives_scores: np.ndarray
     wording: np.ndarray
-    related: np.ndarray
-    documents: int
+    related: Related
 
     def is_related(self, query: np.ndarray, documents: np.ndarray) -> np.ndarray:
         """(b, n) bool: which of `documents` must not count as negative for which query.
@@ -58,9 +58,7 @@ class Examples:
             query: (b,) int64, rows of `queries`.
             documents: (n,) int64 corpus rows for all of them, or (b, n) for each; −1 is unrelated.
         """
-        keys = self.wording[query][:, None] * self.documents + documents
-        at = np.searchsorted(self.related, keys).clip(max=len(self.related) - 1)
-        return np.asarray((self.related[at] == keys) & (documents >= 0))
+        return self.related.has(self.wording[query], documents)
 
     @property
     def unscored(self) -> int:
@@ -77,6 +75,7 @@ def examples(
     collection: Collection,
     *,
     teacher: str = "",
+    guide_margin: float | None = None,
     graded: Sequence[str] = (),
     together: bool = False,
 ) -> Examples:
@@ -85,6 +84,8 @@ def examples(
     Args:
         collection: judgments with grade > 0 are positives, those of origin `mined:…` negatives.
         teacher: the candidates' source whose scores become soft labels; none when empty.
+        guide_margin: what the teacher scores above a query's weakest positive, less this share of
+            it, is no negative; None leaves its scores out of that.
         graded: tasks of which every judgment that was not mined is an example, with its grade.
         together: one example per query, whatever the number of its positives, instead of one for
             each of them.
@@ -118,6 +119,9 @@ def examples(
     wording = _wording(kept)
     positives = _lists(query, document, len(kept))
     negatives = np.where(keeps_all[:, None], -1, _lists(*pairs.rows(mined), len(kept))[query])
+    close = [_rejected(collection, pairs)]
+    if guide_margin is not None:
+        close.append(scores.above(query, document, margin=guide_margin))
     found = Examples(
         queries=kept,
         tasks=tuple(map(str, names)),
@@ -131,8 +135,12 @@ def examples(
         positives=positives,
         positives_scores=scores.lists(np.arange(len(kept)), positives),
         wording=wording,
-        related=_related(collection, pairs, wording, (query, document)),
-        documents=len(collection.doc_ids),
+        related=relate(
+            collection,
+            (wording[query], document),
+            [(wording[of], rows) for of, rows in close],
+            met=np.union1d(document, negatives[negatives >= 0]),
+        ),
     )
     if teacher:
         _require_scores(found, teacher, keeps_all[taken])
@@ -164,19 +172,12 @@ def _wording(queries: pa.Table) -> np.ndarray:
     return ranks
 
 
-def _related(
-    collection: Collection,
-    pairs: _Pairs,
-    wording: np.ndarray,
-    known: tuple[np.ndarray, np.ndarray],
-) -> np.ndarray:
-    """Keys of known positives and of candidates that mining rejected, ascending, each once."""
+def _rejected(collection: Collection, pairs: _Pairs) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates that mining found too close to a positive."""
     decided = collection.decisions
     rejected = decided.filter(pc.equal(decided["after"], "rejected"))
     rejected = rejected.filter(pc.is_in(rejected["query_id"], value_set=pairs.query_ids))
-    rejected = rejected.filter(pc.is_in(rejected["doc_id"], value_set=pairs.doc_ids))
-    both = (known, pairs.rows(rejected))
-    return np.unique(np.concatenate([pairs.keys(wording[q], document) for q, document in both]))
+    return pairs.rows(rejected.filter(pc.is_in(rejected["doc_id"], value_set=pairs.doc_ids)))
 
 
 class _Pairs:
@@ -214,6 +215,16 @@ class _Scores:
         """(n, m) float32 for the documents (n, m) of the queries (n,)."""
         flat = self.of(np.repeat(query, documents.shape[1]), documents.ravel())
         return flat.reshape(documents.shape)
+
+    def above(
+        self, query: np.ndarray, document: np.ndarray, *, margin: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs that score above the weakest of these positives of their query, less `margin`."""
+        weakest = np.full(len(self.pairs.query_ids), np.nan)
+        np.fmin.at(weakest, query, self.of(query, document))
+        of, rows = np.divmod(self.keys, len(self.pairs.doc_ids))
+        is_close = ~without_closer(self.values, weakest[of], margin=margin)
+        return of[is_close], rows[is_close]
 
 
 def _scores(collection: Collection, pairs: _Pairs, source: str) -> _Scores:

@@ -24,6 +24,7 @@ from annatto.core.errors import AnnattoError
 from annatto.core.store import collection_hash
 from annatto.core.types import Collection
 from annatto.models.embedder import Embedder
+from annatto.models.saving import describe
 from annatto.train import checkpoint, pace, refuse, steps, student
 from annatto.train.checkpoint import Best, Progress
 from annatto.train.course import Course, learn, lesson, prepare
@@ -32,7 +33,7 @@ from annatto.train.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-VERSION = 4
+VERSION = 5
 
 
 def train(
@@ -58,10 +59,10 @@ def train(
             `settings.evaluate_every` steps and after the last.
 
     Raises:
-        SchemaError: no positives in the split, a positive without a teacher score, or a batch that
-            nothing can be learnt from.
-        UsageError: the teacher is the starting point itself, `work` belongs to another run, or the
-            settings name a task that is not there.
+        SchemaError: no positives in the split, a positive without a teacher score, a batch that
+            nothing can be learnt from, or too few demonstrations beside one.
+        UsageError: the teacher is the starting point itself, `work` belongs to another run,
+            demonstrations leave no room for a query, or the settings name a task that is not there.
         AnnattoError: the loss is no longer a number.
         Stopped: a signal or the stop file asked for it; the same call goes on.
     """
@@ -70,7 +71,7 @@ def train(
         checkpoint.newest(work, run=run)  # before anything of another run is written over
     course = prepare(collection, model, settings, evaluate=evaluate, work=work)
     course = _paced(course, run=run, work=work)
-    refuse.one_class(course.found, course.plan(), course.settings)
+    refuse.planned(course.found, course.plan(), course.settings, course.pool)
     done = _run(course, run=run, work=work)
     card = {
         "stage": "train.loop.train",
@@ -82,7 +83,7 @@ def train(
 
 
 def _run_key(collection: Collection, model: Embedder, settings: Settings) -> str:
-    said = {**model.describe(), "weights_id": model.weights_id, "dtype": model.dtype}
+    said = {**describe(model), "weights_id": model.weights_id, "dtype": model.dtype}
     return steps.run_key(settings, collection, model=said, version=VERSION)
 
 

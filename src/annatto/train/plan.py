@@ -22,7 +22,9 @@ def plan(
 
     In an epoch every example is met once, or as often as its task's weight says. A task's examples
     are shuffled and cut into batches whose sizes differ by one at most; then all batches of the
-    epoch are shuffled.
+    epoch are shuffled. No example is left alone, as it would have nothing to be compared with: a
+    bucket has at least two, and of three examples and a batch_size of 2 one batch is made. Only a
+    task of a single example has batches of one.
 
     Args:
         found: what to plan.
@@ -33,7 +35,7 @@ def plan(
     weights = [settings.task(found.tasks[number]).weight for number in numbers]
     groups = [np.flatnonzero(found.task == number) for number in numbers]
     streams = [_stream(rows, settings, lengths) for rows in groups]
-    sizes = [_batches(len(rows), settings) for rows in groups]
+    sizes = [_round(rows, settings, lengths) for rows in groups]
     batches = _shuffled(streams, sizes, weights, settings.seed)
     return itertools.islice(batches, settings.steps)
 
@@ -65,9 +67,15 @@ def _stream(
         shuffled = rng.permutation(rows)
         batches: list[np.ndarray] = []
         for bucket in _buckets(shuffled, settings.buckets, lengths):
-            batches += np.array_split(bucket, -(-len(bucket) // settings.batch_size))
+            batches += np.array_split(bucket, _batches(len(bucket), settings.batch_size))
         for at in rng.permutation(len(batches)):
             yield batches[at]
+
+
+def _round(rows: np.ndarray, settings: Settings, lengths: np.ndarray | None) -> int:
+    """How many batches a round of `_stream` has."""
+    buckets = _buckets(rows, settings.buckets, lengths)
+    return sum(_batches(len(bucket), settings.batch_size) for bucket in buckets)
 
 
 def _buckets(rows: np.ndarray, count: int, lengths: np.ndarray | None) -> list[np.ndarray]:
@@ -75,12 +83,19 @@ def _buckets(rows: np.ndarray, count: int, lengths: np.ndarray | None) -> list[n
     if count == 1 or lengths is None:
         return [rows]
     places = np.argsort(lengths[rows], kind="stable")
-    return [rows[np.sort(part)] for part in np.array_split(places, count) if len(part)]
+    parts = np.array_split(places, _none_alone(len(rows), count))
+    return [rows[np.sort(part)] for part in parts]
 
 
-def _batches(examples: int, settings: Settings) -> int:
-    """How many batches one round of a task has."""
-    parts = [examples]
-    if settings.buckets > 1:
-        parts = [len(p) for p in np.array_split(np.zeros(examples), settings.buckets) if len(p)]
-    return sum(-(-size // settings.batch_size) for size in parts)
+def _batches(examples: int, batch_size: int) -> int:
+    """How many batches so many examples make."""
+    return _none_alone(examples, -(-examples // batch_size))
+
+
+def _none_alone(examples: int, parts: int) -> int:
+    """`parts`, or fewer, so that an even division leaves two examples in each.
+
+    >>> _none_alone(7, 4), _none_alone(8, 4), _none_alone(1, 4)
+    (3, 4, 1)
+    """
+    return max(min(parts, examples // 2), 1)

@@ -42,7 +42,7 @@ from annatto.train.reranker_settings import RerankerSettings
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 
 
 def train(

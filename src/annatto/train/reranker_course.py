@@ -63,7 +63,8 @@ class Lesson:
 def contrasted(collection: Collection, settings: RerankerSettings) -> tuple[Examples, int]:
     """The examples that have a negative, and how many have none.
 
-    A mined negative that a later stage rejected as too close to a positive is none.
+    A mined negative that a later stage rejected as too close to a positive is none, and neither is
+    a copy of a positive or another part of its document.
 
     Raises:
         SchemaError: no positives, no negatives, or no teacher score where one is needed.

@@ -49,13 +49,13 @@ class Settings:
         steps: optimizer steps.
         minutes: when > 0, a timed probe at the start chooses the steps that fit and writes them
             into the work folder and the card; `steps` is ignored.
-        batch_size: queries per step, at most.
+        batch_size: queries per step, at most; one more where one alone would be left.
         negatives: mined negatives per query and step, drawn anew each time.
         positives: 1 makes every positive an example of its own, so that each has its turn once an
             epoch; above 1, a query is one example, so many of its positives are drawn at a step,
             and the loss is −log of their summed probability.
         buckets: examples of a task are divided by length into so many, and a batch comes from one;
-            1 mixes all lengths.
+            1 mixes all lengths. Fewer where a bucket would have one example alone.
         lr: peak learning rate; linear warm-up, then `schedule`.
         warmup: share of the steps, [0, 1].
         schedule: how the rate falls to 0: `linear` or `cosine`.
@@ -70,6 +70,9 @@ class Settings:
         teacher_temperature: of teacher scores, in their unit.
         teacher_weight: of the KL term beside InfoNCE.
         margin_weight: of the MarginMSE term beside InfoNCE.
+        guide_margin: the teacher is also a guide: what it scores above a query's weakest positive,
+            less this share of it, is no negative, mined or not. 0.05 is the rule of `mine.margin`
+            at rho = 0.95. None, the default, masks nothing by scores; [0, 1].
         matryoshka: lengths of the heads of a vector that are trained, too; none when empty.
         demos: demonstrations put before the queries of a batch, at most; each step draws how many.
         demos_per: one draw for all queries of a `batch`, or one for each `query`.
@@ -103,6 +106,7 @@ class Settings:
     teacher_temperature: float = 0.05
     teacher_weight: float = 1.0
     margin_weight: float = 0.0
+    guide_margin: float | None = None
     matryoshka: tuple[int, ...] = ()
     demos: int = 0
     demos_per: Literal["batch", "query"] = "batch"
@@ -134,17 +138,41 @@ class Settings:
                 found = getattr(self, name)
                 raise UsageError(f"{name} cannot be '{found}'; {nearest(found, kinds)}.")
         self._check_labels()
+        self._check_terms()
 
     def _check_labels(self) -> None:
-        if not self.teacher and (self.soft or self.margin_weight):
+        if not self.teacher and (self.soft or self.margin_weight or self.guide_margin is not None):
             raise UsageError(
-                "soft labels and margin_weight need a teacher; name its source in teacher."
+                "soft labels, margin_weight and guide_margin need a teacher; name its source in "
+                "teacher."
             )
+        if self.guide_margin is not None and not 0 <= self.guide_margin <= 1:
+            raise UsageError(f"guide_margin is a share from 0 to 1; found {self.guide_margin}.")
         if self.soft and self.positives > 1:
             raise UsageError(
                 "soft labels spread the target over a query's documents, and several positives at "
                 "once have no single target; leave one of soft and positives out."
             )
+
+    def _check_terms(self) -> None:
+        for name, task in self.tasks.items():
+            is_alone = task.objective == "contrastive" and not task.in_batch_negatives
+            if is_alone and not self.sees_documents:
+                raise UsageError(
+                    f"the task '{name}' compares with a query's own documents only "
+                    f"(in_batch_negatives = false), and terms = {list(self.terms)} with other "
+                    "queries only, so that nothing is left to learn; add 'document' to terms."
+                )
+
+    @property
+    def sees_documents(self) -> bool:
+        """Whether InfoNCE sets a positive against documents, not only against queries."""
+        return self.soft or bool({"document", "documents"} & set(self.terms))
+
+    @property
+    def sees_queries(self) -> bool:
+        """Whether InfoNCE sets a positive against other queries."""
+        return bool({"query", "queries"} & set(self.terms))
 
     def task(self, name: str) -> Task:
         """What holds for the batches of this task."""

@@ -4,9 +4,11 @@ import dataclasses
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
-from annatto.core.errors import SchemaError
+from annatto.core.errors import SchemaError, UsageError
 from annatto.core.types import INSTRUCT, Prompt
 from annatto.models import prompts
 from annatto.models.embedder import Embedder
@@ -18,6 +20,7 @@ from annatto.train.batches import build
 from annatto.train.examples import examples
 from annatto.train.loop import train
 from annatto.train.settings import Settings
+from annatto.train.tasks import Task
 
 DEMOS = Settings(negatives=0, demos=2)
 
@@ -90,9 +93,41 @@ def test_training_with_demonstrations_repeats_to_the_same_bytes_and_logs_cuts(mo
 
 
 def test_a_pool_smaller_than_the_draw_is_refused_by_name(model):
-    settings = Settings(steps=8, batch_size=12, negatives=0, demos=40)
-    with pytest.raises(SchemaError, match=r"task 'tiny' needs .* demonstrations"):
+    settings = Settings(steps=8, batch_size=20, negatives=0, demos=2)
+    message = r"step 1 \(task 'tiny', queries .* needs up to 2 demonstrations .* 0 of the 20"
+    with pytest.raises(SchemaError, match=message):
         train(tiny_collection(), model, settings=settings)
+
+
+def test_too_few_are_refused_before_the_first_step_not_when_they_are_drawn(
+    model, two_tasks, tmp_path
+):
+    few = {"weight": 0.05}  # the task is met late
+    settings = Settings(
+        steps=40, batch_size=6, negatives=0, demos=5, checkpoint_every=1,
+        tasks={"alike": Task(**few)},
+    )  # fmt: skip
+    with pytest.raises(SchemaError, match=r"batch of step \d\d \(task 'alike', .* needs up to 5"):
+        train(two_tasks, model, settings=settings, work=tmp_path)
+    assert not (tmp_path / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize("per", ["batch", "query"])
+def test_too_long_ones_are_refused_before_the_first_step(model, tmp_path, per):
+    table = tiny_collection().corpus.to_table()
+    texts = table["text"].to_pylist()
+    texts[7] = "long " * 100
+    column = pa.array(texts, pa.large_string())
+    table = table.set_column(table.column_names.index("text"), "text", column)
+    collection = dataclasses.replace(tiny_collection(), corpus=ds.dataset(table))
+    settings = Settings(
+        steps=2, batch_size=4, negatives=0, demos=4, demos_per=per, checkpoint_every=1
+    )
+    message = r"task 'tiny' may stand behind 4 demonstrations, and .* takes \d+ of 511 tokens"
+    with pytest.raises(UsageError, match=message):
+        train(collection, model, settings=settings, work=tmp_path)
+    assert not (tmp_path / "metrics.jsonl").exists()
+    train(collection, model, settings=dataclasses.replace(settings, demos=1))
 
 
 def test_what_is_drawn_takes_the_place_of_stored_demonstrations_even_if_it_is_nothing(model, found):

@@ -30,6 +30,28 @@ def test_no_batch_is_left_with_a_single_example():
     assert sizes == [10, 10, 10, 10]
 
 
+@pytest.mark.parametrize(
+    ("rows", "batch_size", "buckets", "sizes"),
+    [
+        (5, 2, 1, [2, 3]),
+        (5, 4, 4, [2, 3]),
+        (5, 4, 20, [2, 3]),
+        (3, 2, 1, [3]),
+        (20, 2, 3, [2, 2, 2, 2, 3, 2, 2, 3, 2]),
+        (1, 4, 3, [1]),
+    ],
+)
+def test_no_example_is_left_alone_however_few_there_are(rows, batch_size, buckets, sizes):
+    found = examples(tiny_collection())
+    found = dataclasses.replace(found, query=found.query[:rows], task=found.task[:rows])
+    lengths = np.arange(rows)
+    settings = {"batch_size": batch_size, "buckets": buckets, "steps": 2 * len(sizes)}
+    batches = planned(found, lengths, **settings)
+    for epoch in (batches[: len(sizes)], batches[len(sizes) :]):
+        assert sorted(map(len, epoch)) == sorted(sizes)
+        assert sorted(np.concatenate(epoch)) == list(range(rows))
+
+
 def test_the_plan_depends_on_the_seed_alone():
     found = examples(tiny_collection())
     one, two, other = (planned(found, batch_size=4, steps=7, seed=s) for s in (1, 1, 2))

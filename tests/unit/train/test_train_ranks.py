@@ -51,10 +51,12 @@ def test_more_processes_than_queries_in_a_batch_are_refused(tiny, fast, monkeypa
 
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk_tokens", [4096, 160])
-def test_two_processes_have_the_loss_and_gradients_of_one(tmp_path, chunk_tokens):
+@pytest.mark.parametrize("is_guided", [False, True])
+def test_two_processes_have_the_loss_and_gradients_of_one(tmp_path, mined, chunk_tokens, is_guided):
     tiny_model(tmp_path / "model")
-    save(tiny_collection(), tmp_path / "collection")
-    settings = json.dumps({**SETTINGS, "chunk_tokens": chunk_tokens})
+    save(mined if is_guided else tiny_collection(), tmp_path / "collection")
+    more = {"teacher": "teacher:test", "guide_margin": 0.05} if is_guided else {}
+    settings = json.dumps({**SETTINGS, "chunk_tokens": chunk_tokens, **more})
     (tmp_path / "said.json").write_text(settings)
     for words in ([], TORCHRUN):
         done = subprocess.run(

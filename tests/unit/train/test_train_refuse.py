@@ -1,11 +1,15 @@
 """What training refuses, says and shows before it learns anything."""
 
+import contextlib
 import dataclasses
+import importlib
+import json
 import logging
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from accelerate.utils import is_tensorboard_available
 
 from annatto.core.errors import AnnattoError, SchemaError, Stopped, UsageError
 from annatto.core.tables import CANDIDATES, JUDGMENTS
@@ -40,6 +44,51 @@ def test_a_batch_without_anything_to_compare_is_refused_by_name(tiny, fast):
     message = r"of step 1 \(task 'tiny', queries 'q\d\d', .*\) is masked altogether"
     with pytest.raises(SchemaError, match=message):
         train(tiny_collection(), tiny, settings=settings)
+
+
+def test_a_query_alone_without_negatives_is_refused_before_the_first_step(
+    tiny, two_tasks, fast, tmp_path
+):
+    names = ["alike" if i < 1 else "search" for i in range(40)]
+    queries = two_tasks.queries.set_column(2, "task", pa.array(names, pa.large_string()))
+    kept = two_tasks.judgments.slice(0, 40)  # one positive each
+    alone = dataclasses.replace(two_tasks, queries=queries, judgments=kept)
+    settings = dataclasses.replace(
+        fast, steps=40, checkpoint_every=1, tasks={"alike": Task(weight=0.3)}
+    )
+    message = r"of step \d\d \(task 'alike', queries 'q00'\) is masked altogether"
+    with pytest.raises(SchemaError, match=message):
+        train(alone, tiny, settings=settings, work=tmp_path)
+    assert not (tmp_path / "metrics.jsonl").exists()
+    mined = JUDGMENTS.table(
+        {"query_id": ["q00"], "doc_id": ["d50"], "grade": [0.0], "origin": ["mined:test"]}
+    )
+    together = alone.with_judgments(pa.concat_tables([kept, mined]), "test")
+    log = train(together, tiny, settings=settings).card["notes"]["log"]
+    assert {row["task"] for row in log} == {"alike", "search"}
+
+
+@pytest.mark.parametrize("terms", [("queries",), ("query",), ("query", "queries")])
+def test_terms_that_leave_a_task_nothing_to_learn_are_refused(fast, terms):
+    tasks = {"tiny": Task(in_batch_negatives=False)}
+    message = "the task 'tiny' compares with a query's own documents only .* add 'document'"
+    with pytest.raises(UsageError, match=message):
+        dataclasses.replace(fast, terms=terms, tasks=tasks)
+    for fine in ({"tiny": Task()}, {"tiny": Task(objective="cosent", in_batch_negatives=False)}):
+        dataclasses.replace(fast, terms=terms, tasks=fine)
+    dataclasses.replace(fast, terms=terms, tasks=tasks, soft=True, teacher="t")
+    for more in ("document", "documents"):
+        dataclasses.replace(fast, terms=(*terms, more), tasks=tasks)
+
+
+def test_a_batch_whose_queries_all_belong_together_is_refused_where_only_they_are_compared(
+    tiny, mined, fast
+):
+    texts = ["the same"] * mined.queries.num_rows
+    queries = mined.queries.set_column(1, "text", pa.array(texts, pa.large_string()))
+    same = dataclasses.replace(mined, queries=queries)
+    with pytest.raises(SchemaError, match=r"of step 1 .* is masked altogether"):
+        train(same, tiny, settings=dataclasses.replace(fast, terms=("queries",)))
 
 
 def test_a_teacher_score_that_is_infinite_is_refused_by_name(tiny, fast):
@@ -137,6 +186,37 @@ def test_a_tracker_that_is_not_installed_is_refused_before_training(tiny, fast, 
         settings = dataclasses.replace(fast, tracker=name)
         with pytest.raises(UsageError, match=f"needs the package {name}, which is not installed"):
             train(tiny_collection(), tiny, settings=settings, work=tmp_path)
+
+
+def events(folder):
+    """(step, name, value) of every number in TensorBoard's files, read as its own format says."""
+    for package in ("tensorboard.compat.proto", "tensorboardX.proto"):
+        with contextlib.suppress(ImportError):
+            event = importlib.import_module(f"{package}.event_pb2").Event
+            break
+    for path in sorted(folder.rglob("events.out.tfevents.*")):
+        data = path.read_bytes()
+        while data:
+            length = int.from_bytes(data[:8], "little")  # then 4 bytes of check, record, 4 again
+            said = event.FromString(data[12 : 12 + length])
+            yield from ((said.step, value.tag, value.simple_value) for value in said.summary.value)
+            data = data[16 + length :]
+
+
+@pytest.mark.skipif(not is_tensorboard_available(), reason="no tensorboard or tensorboardX")
+def test_tensorboard_has_every_number_of_the_log(tiny, fast, tmp_path):
+    settings = dataclasses.replace(fast, steps=2, evaluate_every=2, tracker="tensorboard")
+    train(tiny_collection(), tiny, settings=settings, work=tmp_path, evaluate=lambda _: 0.25)
+    rows = [json.loads(line) for line in (tmp_path / metrics.FILE).read_text().splitlines()]
+    wanted = {
+        (row["step"], name): value
+        for row in rows
+        for name, value in row.items()
+        if isinstance(value, float)
+    }
+    assert (2, "dev") in wanted
+    found = {(step, name): value for step, name, value in events(tmp_path / "tiny")}
+    assert found == pytest.approx(wanted, rel=1e-6)
 
 
 def test_a_tracker_is_shown_every_number_and_closed(tiny, fast, tmp_path, monkeypatch):
