@@ -1,6 +1,6 @@
 """LG-ANNA's own questions: do soft labels help, is it the teacher that helps, do demonstrations?
 
-    python benchmarks/accept_lg_anna.py FOLDER [--seeds 3] [--layers 6] [--steps 100]
+    python benchmarks/accept_lg_anna.py FOLDER [--seeds 3] [--layers 4] [--steps 80]
     python benchmarks/accept_lg_anna.py FOLDER --student minilm --teacher RERANKER
 
 FOLDER is a BEIR folder or a saved collection with the splits train and test; a seeded subset of it
@@ -220,15 +220,15 @@ def main() -> None:
     words.add_argument("--student", choices=list(STUDENTS), default="smollm2")
     words.add_argument("--teacher", type=Path, help="folder of a cross-encoder; all-MiniLM if none")
     words.add_argument(
-        "--teacher-temperature", type=float, default=0.02, help="in its scores' unit"
+        "--teacher-temperature", type=float, default=0.05, help="in its scores' unit"
     )
     words.add_argument("--seeds", type=int, default=3)
-    words.add_argument("--layers", type=int, default=6)
-    words.add_argument("--steps", type=int, default=100)
-    words.add_argument("--batch", type=int, default=8)
-    words.add_argument("--negatives", type=int, default=3)
-    words.add_argument("--documents", type=int, default=1500)
-    words.add_argument("--queries", type=int, default=200)
+    words.add_argument("--layers", type=int, default=4)
+    words.add_argument("--steps", type=int, default=80)
+    words.add_argument("--batch", type=int, default=6)
+    words.add_argument("--negatives", type=int, default=7)
+    words.add_argument("--documents", type=int, default=1000)
+    words.add_argument("--queries", type=int, default=150)
     words.add_argument("--max-tokens", type=int, default=48)
     asked = words.parse_args()
     if asked.student == "minilm" and not asked.teacher:
