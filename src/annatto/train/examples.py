@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -61,6 +62,12 @@ class Examples:
         keys = self.wording[query][:, None] * self.documents + documents
         at = np.searchsorted(self.related, keys).clip(max=len(self.related) - 1)
         return np.asarray((self.related[at] == keys) & (documents >= 0))
+
+    def where(self, keep: np.ndarray) -> Self:
+        """Only the examples that (e,) bool `keep` marks."""
+        parts = ("query", "positive", "grade", "task", "negatives", "positive_score")
+        kept = {name: getattr(self, name)[keep] for name in (*parts, "negative_scores")}
+        return replace(self, **kept)
 
     @property
     def unscored(self) -> int:
