@@ -46,6 +46,8 @@ def reopen(folder: Path, kind: str) -> Any:
         return load_model({"name": folder.name, "weights": folder})
     if kind == "scorer":
         return load_model({"name": folder.name, "reranker": folder})
+    if kind == "reader":
+        return load_model({"name": folder.name, "reader": folder})
     if kind == "evaluation":
         from annatto.evaluate.evaluation import Evaluation
 
@@ -65,7 +67,7 @@ def load_model(settings: Mapping[str, Any]) -> Any:
 
 
 def loader(key: str) -> Callable[..., Any]:
-    """What loads an Embedder by its `weights`, or a Scorer by `reranker` or `likelihood`."""
+    """What loads an Embedder by `weights`, a Scorer by `reranker` or `likelihood`, or a Reader."""
     if key == "reranker":
         from annatto.models.reranker import CrossEncoder
 
@@ -74,6 +76,10 @@ def loader(key: str) -> Callable[..., Any]:
         from annatto.models.likelihood import Likelihood
 
         return Likelihood.load
+    if key == "reader":
+        from annatto.models.span import SpanReader
+
+        return SpanReader.load
     from annatto.models.embedder import Embedder
 
     return Embedder.load

@@ -39,6 +39,8 @@ KINDS = {
     "LLM": "language model",
     "Scorer": "scorer",
     "Reranker": "scorer",
+    "Reader": "reader",
+    "SpanReader": "reader",
 }
 """What a type's name means to a recipe; every other type is a setting."""
 
@@ -56,7 +58,8 @@ class Call:
         resolved: every setting with its value, defaults included; for people and for the key.
         paths: settings that may name files; their content counts, too.
         places: which of PLACES the function takes.
-        gives: kind of its output: `collection`, `model`, `scorer`, `evaluation` or `folder`.
+        gives: kind of its output: `collection`, `model`, `scorer`, `reader`, `evaluation` or
+            `folder`.
     """
 
     stage: Stage

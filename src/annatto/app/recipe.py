@@ -31,6 +31,7 @@ MODEL_KINDS = {
     "llm": "language model",
     "reranker": "scorer",
     "likelihood": "scorer",
+    "reader": "reader",
 }
 """What `[models.NAME]` holds, by the key that says where it is."""
 Reference = str | tuple[str, ...] | Mapping[str, str]
@@ -117,7 +118,7 @@ def parse(content: str, *, place: str = "recipe") -> Recipe:
         if not isinstance(settings.get(place_key(settings)), str):
             raise UsageError(
                 f'{place}: [models.{name}] needs weights = "NAME OR FOLDER" '
-                '(or llm = "URL OR WEIGHTS"; for a scorer reranker or likelihood).'
+                '(or llm = "URL OR WEIGHTS"; for a scorer reranker or likelihood; or reader).'
             )
     written = tables.get("stage", [])
     if not isinstance(written, list) or not written:

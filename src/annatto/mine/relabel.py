@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from annatto.core.errors import UsageError
 from annatto.core.progress import track
+from annatto.core.span import Reader
 from annatto.core.tables import TEXT, concat
 from annatto.core.types import LLM, Collection, Scorer
 from annatto.mine import extract, rank
@@ -23,6 +24,7 @@ from annatto.mine.lists import JudgedList, judged_lists
 from annatto.mine.refill import refill
 from annatto.mine.rules import DROP, KEEP, RELABEL, Settings, require
 from annatto.mine.scorer_judge import judge_by
+from annatto.mine.span_judge import judge_by_spans
 from annatto.mine.split import open_split, with_card
 
 STAGE = "mine.relabel"
@@ -92,6 +94,26 @@ def relabel_by_scorer(
         UsageError: likewise.
     """
     return repair(collection, judge_by(extractor, ranker, floor=floor), settings=settings)
+
+
+def relabel_by_reader(
+    collection: Collection, reader: Reader, ranker: Scorer, *, settings: Settings = DEFAULT
+) -> Collection:
+    """`relabel` without an LLM: a reader's answers, and their sentences by the scores of a model.
+
+    Args:
+        collection: as for `relabel`.
+        reader: points at the answer in a document, or below its floor says that there is none; see
+            `models.span.SpanReader`.
+        ranker: scores the sentences around the answers.
+        settings: as for `relabel`; `shuffles` does nothing here.
+
+    Raises:
+        InputError: a score that is not a number.
+        SchemaError: as for `relabel`.
+        UsageError: likewise.
+    """
+    return repair(collection, judge_by_spans(reader, ranker), settings=settings)
 
 
 def repair(collection: Collection, judge: Judge, *, settings: Settings = DEFAULT) -> Collection:

@@ -1,4 +1,4 @@
-"""Any encoder or decoder, read as a network that gives a pair of texts one score."""
+"""Any encoder or decoder, read as a network with a head: one score for a pair, or two per token."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from annatto.models.pairs import Pairs, open_pairs
 from annatto.models.weights import resolve, weights_files
 
 PAD = "<pad>"
+LOGITS = {"SequenceClassification": 1, "QuestionAnswering": 2}
+"""Heads, in transformers' words, and how many numbers each gives."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """What a reranker begins with.
+    """What a reranker or a span reader begins with.
 
     Attributes:
         name: the last part of its weights' name.
-        network: with one logit, float32, on the processor.
+        network: with its head, float32, on the processor.
         pairs: how it reads a pair.
         weights_id: sha256 over configuration and weights, its new head excepted.
     """
@@ -33,7 +35,14 @@ class Backbone:
     weights_id: str
 
 
-def read(weights: str | Path, *, layers: int, max_tokens: int, seed: int) -> Backbone:
+def read(
+    weights: str | Path,
+    *,
+    layers: int,
+    max_tokens: int,
+    seed: int,
+    head: str = "SequenceClassification",
+) -> Backbone:
     """Read a backbone; a head that it lacks is drawn anew, the same for the same seed.
 
     Args:
@@ -41,9 +50,10 @@ def read(weights: str | Path, *, layers: int, max_tokens: int, seed: int) -> Bac
         layers: keep only the first so many; 0 keeps all.
         max_tokens: limit of a pair, at most what the positions allow.
         seed: of the new head.
+        head: of LOGITS.
 
     Raises:
-        WeightsError: no such weights, no architecture with a score, or a tokenizer without a
+        WeightsError: no such weights, no architecture with such a head, or a tokenizer without a
             padding token.
     """
     folder = resolve(weights)
@@ -55,7 +65,7 @@ def read(weights: str | Path, *, layers: int, max_tokens: int, seed: int) -> Bac
         raise WeightsError(
             f"{folder} is an encoder with a decoder; a reranker needs one of the two alone."
         )
-    network = _network(folder, config, seed)
+    network = _network(folder, config, seed, head)
     limit = min(max_tokens, transformer.window(network))
     fast = transformer.read_tokenizer(folder, ends_in_eos=False).fast
     pairs = open_pairs(fast, network, max_tokens=limit)
@@ -63,19 +73,17 @@ def read(weights: str | Path, *, layers: int, max_tokens: int, seed: int) -> Bac
     return Backbone(Path(weights).name, network, pairs, weights_id)
 
 
-def _network(folder: Path, config: Any, seed: int) -> torch.nn.Module:
+def _network(folder: Path, config: Any, seed: int, head: str) -> torch.nn.Module:
     weights_files(folder)
-    config.num_labels = 1
+    config.num_labels = LOGITS[head]
     try:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            found, _ = transformer.read_as(
-                folder, "SequenceClassification", config=config, dtype=torch.float32
-            )
+            found, _ = transformer.read_as(folder, head, config=config, dtype=torch.float32)
     except (ValueError, RuntimeError) as error:
         raise WeightsError(
-            f"{folder} cannot be read as a network with one score ({str(error)[:200]}); give a "
-            "backbone without a head, or a reranker."
+            f"{folder} cannot be read as a network for {head} ({str(error)[:200]}); give a "
+            "backbone without a head, or one with the same."
         ) from error
     network: torch.nn.Module = found
     return network

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -59,6 +60,12 @@ class Examples:
             documents: (n,) int64 corpus rows for all of them, or (b, n) for each; −1 is unrelated.
         """
         return self.related.has(self.wording[query], documents)
+
+    def where(self, keep: np.ndarray) -> Self:
+        """Only the examples that (e,) bool `keep` marks."""
+        parts = ("query", "positive", "grade", "task", "negatives", "positive_score")
+        kept = {name: getattr(self, name)[keep] for name in (*parts, "negative_scores")}
+        return replace(self, **kept)
 
     @property
     def unscored(self) -> int:

@@ -74,7 +74,7 @@ def train(
         Stopped: a signal or the stop file asked for it; the same call goes on.
     """
     check_tracker(settings.tracker, work)
-    found, alone = contrasted(collection, settings)
+    found, alone = contrasted(collection, settings.teacher)
     start, processes = _read(backbone, settings), ranks.start()
     texts, queries = tokenize(collection, found, start.pairs)
     network = _student(start, settings, processes)

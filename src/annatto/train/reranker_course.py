@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from annatto.train.batches import Batch, build
 from annatto.train.examples import Examples, examples
 from annatto.train.ranks import Ranks
 from annatto.train.reranker_settings import RerankerSettings
-from annatto.train.spread import Chunk, add_gradients, dropout_seed, ranges
+from annatto.train.spread import Chunk, add_gradients, by_length
 from annatto.train.texts import Texts, documents_of
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Lesson:
     kept: np.ndarray
 
 
-def contrasted(collection: Collection, settings: RerankerSettings) -> tuple[Examples, int]:
+def contrasted(collection: Collection, teacher: str = "") -> tuple[Examples, int]:
     """The examples that have a negative, and how many have none.
 
     A mined negative that a later stage rejected as too close to a positive is none, and neither is
@@ -69,31 +69,19 @@ def contrasted(collection: Collection, settings: RerankerSettings) -> tuple[Exam
     Raises:
         SchemaError: no positives, no negatives, or no teacher score where one is needed.
     """
-    found = examples(collection, teacher=settings.teacher)
+    found = examples(collection, teacher=teacher)
     is_related = found.is_related(found.query, found.negatives)
     negatives = np.where(is_related, -1, found.negatives)
     has = np.asarray((negatives >= 0).any(1))
     if not has.any():
         raise SchemaError(
-            f"training a reranker needs mined negatives; none of {len(has)} training examples has "
+            f"learning from pairs needs mined negatives; none of {len(has)} training examples has "
             "one: run `annatto mine` first."
         )
     scores = found.negative_scores[has]
     if np.isinf(found.positive_score).any() or np.isinf(scores).any():
-        raise SchemaError(
-            f"'{settings.teacher}' has a score that is no finite number; teach again."
-        )
-    kept = replace(
-        found,
-        query=found.query[has],
-        positive=found.positive[has],
-        grade=found.grade[has],
-        task=found.task[has],
-        negatives=negatives[has],
-        positive_score=found.positive_score[has],
-        negative_scores=scores,
-    )
-    return kept, int((~has).sum())
+        raise SchemaError(f"'{teacher}' has a score that is no finite number; teach again.")
+    return replace(found, negatives=negatives).where(has), int((~has).sum())
 
 
 def tokenize(
@@ -167,15 +155,15 @@ def learn(course: Course, made: Lesson, number: int) -> float:
     Returns:
         The loss of the whole batch, the same in every process.
     """
-    settings = course.settings
+    settings, ranks = course.settings, course.ranks
     seed = settings.seed * 1_000_003 + number
     return add_gradients(
-        list(_chunks(course, made, seed)),
+        list(by_length([pair.ids for pair in made.pairs], settings.chunk_tokens, ranks, seed)),
         partial(_score, course, made),
-        _objective(made, settings, course.ranks.device),
+        _objective(made, settings, ranks.device),
         chunk_tokens=settings.chunk_tokens,
-        ranks=course.ranks,
-        empty=torch.empty(0, 1, device=course.ranks.device),
+        ranks=ranks,
+        empty=torch.empty(0, 1, device=ranks.device),
     )
 
 
@@ -197,17 +185,6 @@ def _objective(
         return value + settings.teacher_weight * soft
 
     return loss
-
-
-def _chunks(course: Course, made: Lesson, seed: int) -> Iterator[Chunk]:
-    """All pairs of the batch, sorted by length and cut by tokens."""
-    ids = [pair.ids for pair in made.pairs]
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    budget = max(course.settings.chunk_tokens // 2, 1)
-    planned = ranges([len(ids[i]) for i in order], budget, course.ranks.world)
-    for number, (start, stop) in enumerate(planned):
-        rows = order[start:stop]
-        yield Chunk(rows, [ids[i] for i in rows], None, dropout_seed(seed, number))
 
 
 def _score(course: Course, made: Lesson, chunk: Chunk) -> torch.Tensor:

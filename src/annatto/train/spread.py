@@ -53,6 +53,22 @@ def ranges(lengths: Sequence[int], budget: int, world: int) -> Iterator[tuple[in
         yield from ((i, min(i + most, stop)) for i in range(start, stop, most))
 
 
+def by_length(ids: Ids, chunk_tokens: int, ranks: Ranks, seed: int) -> Iterator[Chunk]:
+    """All texts of a batch, sorted by length and cut by tokens, padded.
+
+    Args:
+        ids: of each text.
+        chunk_tokens: tokens whose activations may be in memory at once; a chunk has half of them.
+        ranks: the processes that share the batch.
+        seed: of the step.
+    """
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    planned = ranges([len(ids[i]) for i in order], max(chunk_tokens // 2, 1), ranks.world)
+    for number, (start, stop) in enumerate(planned):
+        rows = order[start:stop]
+        yield Chunk(rows, [ids[i] for i in rows], None, dropout_seed(seed, number))
+
+
 def dropout_seed(seed: int, number: int) -> int:
     """Of the chunk of this number in a step of this seed, as torch takes it."""
     return (seed * 4096 + number) % 2**63

@@ -1,5 +1,8 @@
 """Scorers of pairs as models of a recipe."""
 
+import dataclasses
+
+import pyarrow as pa
 import pytest
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 from typer.testing import CliRunner
@@ -14,6 +17,8 @@ from annatto.mine.margin import relative
 from annatto.mine.pool import pool
 from annatto.mine.teach import by_rank
 from annatto.testing import tiny_collection, tiny_model
+from annatto.train import span
+from annatto.train.span_settings import SpanSettings
 
 RECIPE = """
 [models.cross]
@@ -41,6 +46,15 @@ inputs = {extractor = "likely", ranker = "cross"}
 floor = -1000.0
 rule = "F"
 """
+READER = """
+[models.span]
+reader = "span-folder"
+
+[[stage]]
+name = "again"
+use = "mine.relabel.relabel_by_reader"
+inputs = {collection = "repaired", reader = "span", ranker = "cross"}
+"""
 
 
 @pytest.fixture
@@ -51,6 +65,13 @@ def folder(tmp_path, monkeypatch):
     save(relative(taught, source="teacher:rrf", k=3, rho=0.99), tmp_path / "pairs")
     cross = tiny_model(tmp_path / "cross-folder", kind="encoder")
     AutoModelForSequenceClassification.from_pretrained(cross, num_labels=1).save_pretrained(cross)
+    bert = tiny_model(tmp_path / "bert", kind="encoder")
+    answers = pa.array(
+        [[text.split()[2]] for text in tiny_collection().queries["text"].to_pylist()]
+    )
+    asked = open_collection(tmp_path / "pairs")
+    asked = dataclasses.replace(asked, queries=asked.queries.append_column("answers", answers))
+    span.train(asked, bert, settings=SpanSettings(steps=1)).save(tmp_path / "span-folder")
     likely = tiny_model(tmp_path / "likely-folder")
     AutoModelForCausalLM.from_pretrained(likely).save_pretrained(likely)
     return tmp_path
@@ -65,6 +86,14 @@ def test_a_recipe_teaches_and_repairs_by_scorers_and_keeps_both_stages(folder):
     assert "mine.relabel:likely+cross" in repaired.decisions["stage"].to_pylist()
     again = CliRunner().invoke(app, ["run", "r.toml", "-o", "run"])
     assert again.stderr.count(": kept") == 3
+
+
+def test_a_recipe_repairs_by_a_reader(folder):
+    (folder / "r.toml").write_text(RECIPE + READER)
+    done = CliRunner().invoke(app, ["run", "r.toml", "-o", "run"])
+    assert done.exit_code == 0, done.stderr
+    repaired = open_collection(folder / "run" / "again")
+    assert "mine.relabel:span+cross" in repaired.decisions["stage"].to_pylist()
 
 
 def test_the_same_weights_read_in_another_way_are_another_model(folder):

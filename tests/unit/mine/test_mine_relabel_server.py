@@ -1,15 +1,20 @@
 """ARHN over HTTP: a bad server, and a run that is killed between replies."""
 
 import dataclasses
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from annatto.core.store import collection_hash
+from annatto.core.store import collection_hash, save
 from annatto.mine import extract
 from annatto.mine.relabel import STAGE, relabel
 from annatto.models.llm import Endpoint, Service
 from annatto.models.replies import Replies
 
+WORKER = Path(__file__).with_name("relabel_worker.py")
 QUICK = {"backoff": 0.001, "timeout": 20.0, "retries": 1, "concurrency": 4}
 
 
@@ -127,6 +132,34 @@ def test_a_run_killed_between_replies_resumes_to_the_same_table(
     assert collection_hash(resumed) == collection_hash(whole)
     assert resumed.card == whole.card
     assert len(server.requests) - before <= 36 - count + 8
+
+
+@pytest.mark.slow
+def test_killed_by_sigkill_at_ten_points_it_ends_with_the_same_bytes(
+    server, endpoint, planted, tmp_path
+):
+    """A point is a number of replies stored in a process, and half a line of one more."""
+    save(planted(), tmp_path / "mined")
+
+    def run(name, left=None):
+        words = [sys.executable, str(WORKER), server.url, str(tmp_path / "mined")]
+        words += [str(tmp_path / name), *([str(left)] if left is not None else [])]
+        done = subprocess.run(words, capture_output=True)
+        return done.returncode, done.stderr.decode()
+
+    assert run("whole") == (0, "")
+    assert len(server.requests) == 36
+    server.requests.clear()
+    for left in (0, 1, 2, 5, 1, 7, 3, 4, 6, 2):
+        assert run("killed", left)[0] == -signal.SIGKILL
+    assert not (tmp_path / "killed").exists()
+    code, told = run("killed")
+    assert code == 0, told
+    assert len(server.requests) <= 36 + 10 * 8  # a kill loses what is in flight, nothing else
+    names = [sorted(p.name for p in (tmp_path / n).iterdir()) for n in ("whole", "killed")]
+    assert names[0] == names[1]
+    for path in sorted((tmp_path / "whole").iterdir()):
+        assert path.read_bytes() == (tmp_path / "killed" / path.name).read_bytes(), path.name
 
 
 def test_rules_share_their_replies(server, endpoint, planted, tmp_path):
