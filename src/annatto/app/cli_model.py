@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from annatto.app.console import result, say, table
+from annatto.app.console import result, say, show, table
 from annatto.train.reranker_settings import RerankerSettings, RerankObjective
 from annatto.train.settings import Schedule, Settings, Tracker
 
@@ -159,7 +159,10 @@ def evaluate(
     ] = None,
     compare: Annotated[
         list[str] | None,
-        typer.Option(metavar="AFTER=BEFORE", help="Two systems: is the first better, how surely?"),
+        typer.Option(
+            metavar="AFTER=BEFORE",
+            help="Two systems: is the first better, how surely? Give several, or all.",
+        ),
     ] = None,
     untouched: Annotated[
         list[str] | None,
@@ -177,20 +180,25 @@ def evaluate(
 
     Example: annatto evaluate pairs -m before=minilm -m after=trained --compare after=before -o eval
     """
-    from annatto.app.measuring import evaluate_to, grid, records
-    from annatto.app.sources import mapping, pairs
+    from annatto.app import measuring
+    from annatto.app.sources import mapping
 
     systems = mapping(model or [], "--model NAME=PLACE")
     how = {"split": split, "untouched": untouched or [], "bm25": bm25, "seed": seed}
     how["origins"] = origins.split(",")
-    compared = pairs(compare or [], "--compare AFTER=BEFORE")
-    found = evaluate_to(
+    compared = measuring.named_pairs(compare or [], [*systems, *(["BM25"] if bm25 else [])])
+    found = measuring.evaluate_to(
         collection, systems, output, how=how, comparisons=compared, command=str(context.obj or "")
     )
+    told = measuring.told(output)
     if as_json:
-        result(records(found), "", as_json=True)
+        result({"systems": measuring.records(found), "comparisons": told}, "", as_json=True)
     else:
-        table("", *grid(found))
+        table("", *measuring.grid(found))
+        for one in told:
+            show(measuring.sentence(one))
+    for one in told:
+        say(measuring.needed(one))
     say(f"the report is {output / 'report' / 'report.md'}")
 
 

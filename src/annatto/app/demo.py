@@ -13,7 +13,7 @@ from typing import Any
 
 from annatto.app.ask import ask, shown
 from annatto.app.console import result, say, show, table
-from annatto.app.measuring import grid, records
+from annatto.app.measuring import grid, records, sentence
 from annatto.app.recipe import find, read
 from annatto.app.run import execute
 from annatto.core.atomic import read_json
@@ -114,10 +114,7 @@ def show_result(evaluation: Path, report: Path) -> None:
     )
     table(title, *grid(found))
     for one in read_json(report / "report.json")["comparisons"]:
-        show(
-            f"{one['after']} against {one['before']}: {one['measure']} {one['difference']:+.3f} "
-            f"[{one['low']:+.3f}, {one['high']:+.3f}], {one['verdict']}"
-        )
+        show(sentence(one))
     show(f"Python {platform.python_version()}, collection {found.notes['collection'][:16]}")
     show(f"plots and figures: {report / 'report.md'}")
 

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annatto.app.artefacts import load_model, replaceable
+from annatto.app.sources import pairs
+from annatto.core.atomic import read_json
 from annatto.core.errors import UsageError, nearest
 from annatto.core.store import open_collection
 
 if TYPE_CHECKING:
     from annatto.evaluate.evaluation import Evaluation
+
+ALL = "all"
 
 
 def evaluate_to(
@@ -52,6 +56,20 @@ def evaluate_to(
     return found
 
 
+def named_pairs(words: Sequence[str], systems: Sequence[str]) -> list[tuple[str, str]]:
+    """(after, before) of each `AFTER=BEFORE` word; the single word `all` stands for every pair.
+
+    >>> named_pairs(["all"], ["old", "new", "BM25"])
+    [('new', 'old'), ('BM25', 'old'), ('BM25', 'new')]
+
+    Raises:
+        UsageError: another word without `=`.
+    """
+    from annatto.evaluate.compare import every_pair
+
+    return every_pair(systems) if list(words) == [ALL] else pairs(words, "--compare AFTER=BEFORE")
+
+
 def _check_comparisons(comparisons: Sequence[tuple[str, str]], systems: Sequence[str]) -> None:
     for after, before in comparisons:
         for name in (after, before):
@@ -77,3 +95,30 @@ def records(evaluation: Evaluation) -> list[dict[str, Any]]:
     from annatto.evaluate.compare import table
 
     return [asdict(row) for row in table(evaluation)]
+
+
+def told(output: Path) -> list[dict[str, Any]]:
+    """The comparisons in the report of `evaluate_to`, for machines; see `evaluate.details`."""
+    found: list[dict[str, Any]] = read_json(output / "report" / "report.json")["comparisons"]
+    return found
+
+
+def sentence(one: Mapping[str, Any]) -> str:
+    """A comparison of `told` for people: how large, how sure, on how many queries."""
+    effect = "" if one["effect"] is None else f", effect {one['effect']:+.2f}"
+    return (
+        f"{one['after']} against {one['before']}: {one['measure']} {one['difference']:+.3f} "
+        f"[{one['low']:+.3f}, {one['high']:+.3f}], {one['verdict']} (corrected p "
+        f"{one['p_corrected']:.4f}{effect}; {one['wins']} wins, {one['ties']} ties, "
+        f"{one['losses']} losses)"
+    )
+
+
+def needed(one: Mapping[str, Any]) -> str:
+    """What the queries of a comparison of `told` can show, and how many more would show more."""
+    more = ", ".join(f"{count:,} for {given}" for given, count in one["more_queries"].items())
+    return (
+        f"{one['queries']:,} queries show a true difference between {one['after']} and "
+        f"{one['before']} of {one['detectable']:.3f} 4 times in 5; more queries that others need: "
+        f"{more}"
+    )

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from annatto.evaluate.evaluation import Evaluation
-from annatto.ops.significance import bootstrap_mean, paired_bootstrap
+from annatto.ops.power import detectable, queries_needed
+from annatto.ops.significance import (
+    bootstrap_mean,
+    holm,
+    paired_bootstrap,
+    paired_effect,
+    paired_randomisation,
+    spread,
+)
+
+SURE = 0.05
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,10 @@ class Comparison:
         ties: queries on which both score the same.
         losses: queries on which `after` scores lower.
         queries: how many there are.
+        spread: standard deviation of the queries' differences.
+        effect: `difference` in units of `spread`; None where no query differs from the others.
+        p_randomised: two-sided; see `ops.significance.paired_randomisation`.
+        p_corrected: `p_randomised`, corrected for all comparisons made together (Holm).
     """
 
     after: str
@@ -43,18 +58,37 @@ class Comparison:
     ties: int
     losses: int
     queries: int
+    spread: float
+    effect: float | None
+    p_randomised: float
+    p_corrected: float
 
     @property
     def is_clear(self) -> bool:
-        """True when the interval leaves 0 out."""
-        return self.low > 0 or self.high < 0
+        """True when the interval leaves 0 out and the corrected test agrees (p ≤ 0.05)."""
+        return (self.low > 0 or self.high < 0) and self.p_corrected <= SURE
 
     @property
     def verdict(self) -> str:
-        """`better` or `worse` when the interval leaves 0 out, `no clear difference` otherwise."""
+        """`better` or `worse` when the difference is clear, `no clear difference` otherwise."""
         if not self.is_clear:
             return "no clear difference"
         return "better" if self.difference > 0 else "worse"
+
+    @property
+    def detectable(self) -> float:
+        """The smallest true difference that so many queries show 4 times in 5; ≥ 0."""
+        return detectable(self.spread, self.queries)
+
+    def more_queries(self, difference: float) -> int:
+        """How many queries beyond these show a true difference of this size 4 times in 5.
+
+        Whether they do is guessed from how much these queries' differences spread.
+
+        Raises:
+            UsageError: `difference` is 0.
+        """
+        return max(0, queries_needed(difference, self.spread) - self.queries)
 
 
 @dataclass(frozen=True)
@@ -84,6 +118,7 @@ def compare(
     """
     new, old = evaluation.values(after, measure), evaluation.values(before, measure)
     interval = paired_bootstrap(new, old, samples=samples, seed=seed)
+    p = paired_randomisation(new, old, samples=samples, seed=seed)
     return Comparison(
         after=after,
         before=before,
@@ -98,7 +133,48 @@ def compare(
         ties=int((new == old).sum()),
         losses=int((new < old).sum()),
         queries=len(new),
+        spread=spread(new, old),
+        effect=paired_effect(new, old),
+        p_randomised=p,
+        p_corrected=p,
     )
+
+
+def compare_all(
+    evaluation: Evaluation,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    measure: str = "nDCG@10",
+    samples: int = 10_000,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Several comparisons made together, in order, each p corrected for their number.
+
+    Args:
+        evaluation: of all their systems.
+        pairs: (after, before) names.
+        measure: which; higher is better.
+        samples: of each test.
+        seed: of the draws.
+
+    Raises:
+        UsageError: the evaluation has no such system or measure; the nearest one is named.
+    """
+    found = [
+        compare(evaluation, after, before, measure=measure, samples=samples, seed=seed)
+        for after, before in pairs
+    ]
+    corrected = holm([one.p_randomised for one in found])
+    return [replace(one, p_corrected=p) for one, p in zip(found, corrected, strict=True)]
+
+
+def every_pair(systems: Sequence[str]) -> list[tuple[str, str]]:
+    """(after, before) for all pairs of systems, the later one being `after`.
+
+    >>> every_pair(["before", "after", "BM25"])
+    [('after', 'before'), ('BM25', 'before'), ('BM25', 'after')]
+    """
+    return [(after, before) for i, after in enumerate(systems) for before in systems[:i]]
 
 
 def table(evaluation: Evaluation, *, samples: int = 10_000, seed: int = 0) -> list[Row]:

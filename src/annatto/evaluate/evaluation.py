@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ from annatto.core.errors import InputError, UsageError, nearest
 from annatto.core.store import content_hash
 
 CARD = "card.json"
-TABLES = ("scores", "runs", "separation", "queries", "judgments")
+TABLES = ("scores", "runs", "separation", "queries", "judgments", "features")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,9 @@ class Evaluation:
         queries: the QUERIES rows that were measured, q of them.
         judgments: the JUDGMENTS they were measured by, all with grades above 0.
         notes: plain JSON values: `systems` in order, `split`, `sizes`, `origins`, `synthetic`,
-            `collection` (hash), `versions`, `cut`, `untouched` and how they were chosen.
+            `collection` (hash), `versions`, `cut`, `health` of dense systems' vectors, `untouched`
+            and how they were chosen.
+        features: what each query and its positives are, see `evaluate.strata`; q rows, or none.
     """
 
     scores: pa.Table
@@ -42,6 +44,7 @@ class Evaluation:
     queries: pa.Table
     judgments: pa.Table
     notes: Mapping[str, Any]
+    features: pa.Table = field(default_factory=lambda: pa.table({}))
 
     @property
     def systems(self) -> list[str]:
@@ -73,7 +76,7 @@ class Evaluation:
         return values
 
     def save(self, folder: Path) -> Path:
-        """Write five Parquet files and a card, replacing an evaluation that was there.
+        """Write six Parquet files and a card, replacing an evaluation that was there.
 
         Raises:
             InputError: `folder` holds something else, or cannot be written.

@@ -11,11 +11,13 @@ import pyarrow.compute as pc
 
 from annatto.core.atomic import new_folder, refuse_other, write_json
 from annatto.core.tables import rows_of
-from annatto.evaluate import plots
-from annatto.evaluate.compare import Comparison, Row, compare, moved_most, table
+from annatto.evaluate import details, plots
+from annatto.evaluate.compare import Comparison, Row, compare_all, moved_most, table
 from annatto.evaluate.evaluation import CARD, Evaluation
+from annatto.evaluate.query_table import query_table, write_tsv
+from annatto.evaluate.strata import by_stratum
 
-VERSION = 1
+VERSION = 2
 SYNTHETIC = "measured on synthetic queries only: no evidence for your users' queries"
 LONGEST_TEXT = 110
 
@@ -29,7 +31,7 @@ def write(
     timing: Mapping[str, float] | None = None,
     command: str = "",
 ) -> Path:
-    """Write report.md, report.json, metrics.png, separation.png and queries.png.
+    """Write report.md, report.json, queries.tsv, metrics.png, separation.png and queries.png.
 
     separation.png needs a dense system, queries.png a comparison; without them they are left out.
 
@@ -53,20 +55,25 @@ def write(
     refuse_other(folder, "report")
     rows = table(evaluation)
     main = evaluation.measures[0]
-    compared = [compare(evaluation, after, before, measure=main) for after, before in comparisons]
+    compared = compare_all(evaluation, comparisons, measure=main)
+    results = by_stratum(evaluation, comparisons, measure=main)
     with new_folder(folder) as place:
         pictures = _draw(evaluation, rows, compared, place)
-        lines = _page(evaluation, rows, compared, pictures, title, command)
+        lines = _page(evaluation, rows, compared, pictures, title)
+        lines += [*details.strata(results, main), *details.vectors(evaluation)]
+        lines += [*_skipped(evaluation), "", *_how(evaluation, command)]
         (place / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
         machine = {
             "headline": headline(evaluation, rows, compared),
             "table": [asdict(row) for row in rows],
-            "comparisons": [{**asdict(one), "verdict": one.verdict} for one in compared],
+            "comparisons": [details.record(evaluation, one) for one in compared],
+            "strata": [asdict(one) for one in results],
             "notes": dict(evaluation.notes),
             "command": command,
             "plots": pictures,
         }
         write_json(place / "report.json", machine)
+        write_tsv(query_table(evaluation, compared), place / "queries.tsv")
         if timing is not None:
             write_json(place / "timing.json", dict(timing))
         write_json(place / CARD, {"kind": "report", "title": title})
@@ -84,6 +91,7 @@ def headline(evaluation: Evaluation, rows: Sequence[Row], compared: Sequence[Com
             f"(95 % interval {best.low:.3f} to {best.high:.3f}, {queries})."
         )
     one = compared[0]
+    several = f" corrected for {len(compared)} comparisons" if len(compared) > 1 else ""
     said = (
         f"{one.after} is {one.verdict} than {one.before}"
         if one.is_clear
@@ -92,7 +100,7 @@ def headline(evaluation: Evaluation, rows: Sequence[Row], compared: Sequence[Com
     return (
         f"{said}: {main} {one.mean_after:.3f} instead of {one.mean_before:.3f}, "
         f"{one.difference:+.3f} (95 % interval {one.low:+.3f} to {one.high:+.3f}, "
-        f"{_p(one.p)}, {queries})."
+        f"{details.probability(one.p_corrected)}{several}, {queries})."
     )
 
 
@@ -124,13 +132,12 @@ def _page(
     compared: Sequence[Comparison],
     pictures: Sequence[str],
     title: str,
-    command: str,
 ) -> list[str]:
     first = [SYNTHETIC, ""] if evaluation.notes["synthetic"] else []
     lines = [*first, f"# {title}", "", f"**{headline(evaluation, rows, compared)}**", ""]
     lines += [*_figures(evaluation, rows), ""]
     if compared:
-        lines += [*_comparisons(compared), ""]
+        lines += [*details.comparisons(compared), ""]
     about = {
         "metrics.png": "Means and 95 % intervals of every system",
         "separation.png": "Cosines of queries with positives, hardest negatives, random documents",
@@ -139,7 +146,7 @@ def _page(
     lines += [line for name in pictures for line in (f"![{about[name]}]({name})", "")]
     for one in compared[:1]:
         lines += [*_moved(evaluation, one), ""]
-    return [*lines, *_skipped(evaluation), "", *_how(evaluation, command)]
+    return lines
 
 
 def _figures(evaluation: Evaluation, rows: Sequence[Row]) -> Iterator[str]:
@@ -147,27 +154,11 @@ def _figures(evaluation: Evaluation, rows: Sequence[Row]) -> Iterator[str]:
     yield ""
     yield "Mean over queries with its 95 % bootstrap interval; higher is better."
     yield ""
-    yield _line(["system", *(plots.TITLES.get(m, m) for m in evaluation.measures)])
-    yield _line(["---"] * (1 + len(evaluation.measures)))
+    yield details.line(["system", *(plots.TITLES.get(m, m) for m in evaluation.measures)])
+    yield details.line(["---"] * (1 + len(evaluation.measures)))
     for system in evaluation.systems:
         cells = [f"{r.mean:.3f} ({r.low:.3f}–{r.high:.3f})" for r in rows if r.system == system]
-        yield _line([system, *cells])
-
-
-def _comparisons(compared: Sequence[Comparison]) -> Iterator[str]:
-    yield "## Comparisons"
-    yield ""
-    yield (
-        f"{compared[0].measure} of the same queries, paired bootstrap with 10,000 samples; each "
-        "interval stands for itself (no correction for several comparisons)."
-    )
-    yield ""
-    yield _line(["after", "before", "difference", "95 % interval", "", "wins", "ties", "losses"])
-    yield _line(["---"] * 8)
-    for one in compared:
-        interval = f"{one.low:+.3f} to {one.high:+.3f}"
-        counts = [str(one.wins), str(one.ties), str(one.losses)]
-        yield _line([one.after, one.before, f"{one.difference:+.3f}", interval, _p(one.p), *counts])
+        yield details.line([system, *cells])
 
 
 def _moved(evaluation: Evaluation, one: Comparison) -> Iterator[str]:
@@ -177,14 +168,15 @@ def _moved(evaluation: Evaluation, one: Comparison) -> Iterator[str]:
     ranks = [_first_rank(evaluation, name) for name in (one.before, one.after)]
     texts = evaluation.queries["text"]
     up, down = moved_most(evaluation, one.after, one.before, measure=one.measure)
-    yield _line(["", "query", one.measure, "rank of its first positive"])
-    yield _line(["---"] * 4)
+    yield details.line(["", "query", one.measure, "rank of its first positive"])
+    yield details.line(["---"] * 4)
     for arrow, found in (("up", up), ("down", down)):
         for i in found:
             change = f"{before[i]:.3f} → {after[i]:.3f}"
-            yield _line([arrow, _short(texts[i].as_py()), change, f"{ranks[0][i]} → {ranks[1][i]}"])
+            moved = f"{ranks[0][i]} → {ranks[1][i]}"
+            yield details.line([arrow, _short(texts[i].as_py()), change, moved])
     if not up and not down:
-        yield _line(["", "none moved", "", ""])
+        yield details.line(["", "none moved", "", ""])
 
 
 def _first_rank(evaluation: Evaluation, system: str) -> list[str]:
@@ -243,14 +235,6 @@ def _how(evaluation: Evaluation, command: str) -> Iterator[str]:
     )
     if command:
         yield f"- command: `{command}`"
-
-
-def _p(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _short(text: str) -> str:

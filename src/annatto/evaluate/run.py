@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import metadata
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from annatto.core.errors import UsageError, nearest
 from annatto.core.progress import track
@@ -15,16 +17,18 @@ from annatto.core.store import collection_hash
 from annatto.core.tables import concat
 from annatto.core.types import Collection, Encoder, Prompt, Retriever, query_prompts
 from annatto.evaluate.evaluation import Evaluation
+from annatto.evaluate.health import health
 from annatto.evaluate.measures import DEPTH, per_query
 from annatto.evaluate.select import Selection, is_synthetic, origin_counts, select
-from annatto.evaluate.separation import SEPARATION, separate
+from annatto.evaluate.separation import KINDS, SEPARATION, separate
+from annatto.evaluate.strata import features
 from annatto.evaluate.untouched import Rereadable, best_variant, without_instruction
 from annatto.index.bm25 import BM25
 from annatto.index.retriever import Dense
 
 __all__ = ["Evaluation", "evaluate"]
 
-VERSION = 1
+VERSION = 2
 WORDS = "BM25"
 LIBRARIES = ("annatto", "numpy", "torch", "transformers", "bm25s", "ir-measures")
 
@@ -59,7 +63,8 @@ def evaluate(
 ) -> Evaluation:
     """Let every system search the whole corpus with the same queries, and measure what it finds.
 
-    nDCG@10, Recall@100 and MRR@10 of each query (`evaluate.measures`).
+    nDCG@10, Recall@100 and MRR@10 of each query (`evaluate.measures`); of each encoder also the
+    health of its vectors (`evaluate.health`), of each query its features (`evaluate.strata`).
 
     Args:
         collection: with judged queries in `split`, and in `dev` if `untouched` names a system.
@@ -71,7 +76,7 @@ def evaluate(
             pooling, such as a sentence encoder, is shown as it was loaded.
         origins: whose judgments count; `human` also stands for `human:NAME`.
         bm25: measure BM25 too, as the system `BM25`.
-        seed: of the queries and documents drawn for `separation`.
+        seed: of the queries and documents drawn for `separation` and for the health of vectors.
 
     Raises:
         UsageError: no such split, no system, a name twice, or `untouched` names something that is
@@ -81,12 +86,14 @@ def evaluate(
     _check_names(systems, untouched, bm25)
     chosen = select(collection, split, origins)
     readings, variants = _readings(collection, systems, untouched, chosen.queries, origins)
-    runs, separations = [], []
+    runs, separations, figures = [], [], {}
     for name, (encoder, queries) in readings.items():
-        runs.append(_search(Dense(encoder, name=name), collection, queries))
+        dense = Dense(encoder, name=name)
+        runs.append(_search(dense, collection, queries))
         separations.append(
             separate(collection, encoder, queries, chosen.positives, runs[-1], seed=seed)
         )
+        figures[name] = _health(dense, collection, separations[-1], seed)
     if bm25:
         runs.append(_search(BM25(name=WORDS), collection, chosen.queries))
     names = [*systems, *([WORDS] if bm25 else [])]
@@ -101,6 +108,7 @@ def evaluate(
         **_about(collection, chosen),
         "untouched": variants,
         "cut": _cut(collection, readings),
+        "health": {name: one for name, one in figures.items() if one},
     }
     return Evaluation(
         scores=concat(scores),
@@ -109,6 +117,7 @@ def evaluate(
         queries=chosen.queries.combine_chunks(),
         judgments=chosen.positives.combine_chunks(),
         notes=notes,
+        features=features(collection, chosen.queries, chosen.positives),
     )
 
 
@@ -161,6 +170,17 @@ def _readings(
 def _search(retriever: Retriever, collection: Collection, queries: pa.Table) -> pa.Table:
     retriever.index(collection)
     return retriever.search(queries, DEPTH)
+
+
+def _health(
+    dense: Dense, collection: Collection, separation: pa.Table, seed: int
+) -> dict[str, float]:
+    """Figures of a system's document vectors; none for a single document."""
+    if len(collection.doc_ids) < 2:
+        return {}
+    cosines = separation.filter(pc.equal(separation["kind"], KINDS[0]))["value"].to_numpy()
+    found = health(dense.vectors(), len(collection.doc_ids), positives=cosines, seed=seed)
+    return asdict(found)
 
 
 def _about(collection: Collection, chosen: Selection) -> dict[str, Any]:

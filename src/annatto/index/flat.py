@@ -74,7 +74,7 @@ class FlatIndex:
             UsageError: k is below 1.
         """
         queries = checked(vectors, self.dim, "a search in the index", first=0)
-        return search_blocks(queries, self._blocks(), k, tie_order=tie_order)
+        return search_blocks(queries, self.blocks(), k, tie_order=tie_order)
 
     def save(self, folder: Path) -> None:
         """Write `vectors.npy`, (n, dim) float32, into `folder`."""
@@ -111,7 +111,8 @@ class FlatIndex:
         index._saved = saved
         return index
 
-    def _blocks(self) -> Iterator[np.ndarray]:
+    def blocks(self) -> Iterator[np.ndarray]:
+        """The vectors in order of their rows, as (m, dim) float32 views of what is on disk."""
         yield self._saved
         if self._file is not None and self._added:
             self._file.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -67,6 +67,10 @@ class Dense:
         vectors = encode_queries(self.encoder, queries)
         found = self._vectors.search(vectors, k, tie_order=self._order)
         return candidates(queries["query_id"], self._doc_ids, found, source=self.name)
+
+    def vectors(self) -> Iterator[np.ndarray]:
+        """The documents' vectors in corpus order, as (m, dim) float32 arrays."""
+        return self._vectors.blocks()
 
 
 class Hybrid:

@@ -1,8 +1,8 @@
-"""How sure a mean over queries is, and a difference between two systems: the bootstrap."""
+"""How sure a mean over queries is, and a difference between two systems on the same queries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from annatto.core.errors import UsageError
 
 BLOCK_VALUES = 1 << 20
+ROUNDING = 1e-12
+"""Share of the mean size of differences by which sums in another order may be off."""
 
 
 class Interval(NamedTuple):
@@ -69,16 +71,84 @@ def paired_bootstrap(
     >>> paired_bootstrap(np.array([1.0, 1.0]), np.array([0.5, 0.5]), samples=99)
     Interval(difference=0.5, low=0.5, high=0.5, p=0.02)
     """
-    if np.shape(after) != np.shape(before):
-        raise UsageError(
-            "a paired bootstrap needs two values for every query; "
-            f"found {np.size(after)} and {np.size(before)}."
-        )
-    values = np.asarray(after, np.float64) - np.asarray(before, np.float64)
+    values = _differences(after, before)
     means = _sample_means(values, samples, level, seed)
     low, high = _ends(means, level)
     tail = min(int((means <= 0).sum()), int((means >= 0).sum()))
     return Interval(float(values.mean()), low, high, min(1.0, 2 * (1 + tail) / (samples + 1)))
+
+
+def paired_randomisation(
+    after: np.ndarray, before: np.ndarray, *, samples: int = 10_000, seed: int = 0
+) -> float:
+    """Two-sided p of the difference between two systems, if which is which did not matter.
+
+    With x_i = after_i − before_i, each of B samples gives every x_i a random sign (the systems are
+    swapped on that query) and takes the mean m_b. p = (1 + #{|m_b| ≥ |mean(x)|}) / (B + 1).
+
+    Paper: Smucker, Allan and Carterette, A Comparison of Statistical Significance Tests for
+        Information Retrieval Evaluation, CIKM 2007, read second-hand.
+    Differs: 1 is added above and below, so that p is never 0 and the test never too sure.
+
+    Args:
+        after: (q,) float, one value per query.
+        before: (q,) float, of the same queries in the same order.
+        samples: B, how often the signs are drawn.
+        seed: of the signs.
+
+    Raises:
+        UsageError: the arrays differ in length or are empty, or samples is below 1.
+
+    >>> paired_randomisation(np.array([1.0, 1.0]), np.array([1.0, 1.0]), samples=99)
+    1.0
+    """
+    values = _differences(after, before)
+    _check(values, samples)
+    observed = abs(values.mean()) - ROUNDING * np.abs(values).mean()
+    as_large = sum(
+        int((np.abs(drawn @ values) / len(values) >= observed).sum())
+        for drawn in signs(len(values), samples, seed)
+    )
+    return (1 + as_large) / (samples + 1)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """The p of several comparisons, corrected for their number, in the order given.
+
+    Rejecting what is at most 0.05 keeps the chance of any false alarm among them at 5 %.
+
+    Paper: Holm, A simple sequentially rejective multiple test procedure, 1979, read second-hand.
+    Differs: nothing known; written as corrected p instead of steps.
+
+    >>> holm([0.04, 0.01, 0.5])
+    [0.08, 0.03, 0.5]
+    """
+    order = np.argsort(p, kind="stable")
+    steps = np.arange(len(p), 0, -1) * np.asarray(p, np.float64)[order]
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
+    return [float(one) for one in corrected]
+
+
+def spread(after: np.ndarray, before: np.ndarray) -> float:
+    """Standard deviation (with q − 1) of the queries' differences; 0 for a single query."""
+    values = _differences(after, before)
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
+def paired_effect(after: np.ndarray, before: np.ndarray) -> float | None:
+    """The mean difference in standard deviations of the queries' differences; above 0 is better.
+
+    About 0.2 is called small, 0.5 medium, 0.8 large. None where all queries differ by the same.
+
+    Paper: Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988
+        (d of paired samples, d_z), read second-hand.
+    Differs: nothing known.
+    """
+    values, deviation = _differences(after, before), spread(after, before)
+    if deviation <= ROUNDING * np.abs(values).max(initial=0):
+        return None
+    return float(values.mean() / deviation)
 
 
 def bootstrap_mean(
@@ -100,26 +170,52 @@ def bootstrap_mean(
     return Mean(float(values.mean()), low, high)
 
 
+def resamples(queries: int, samples: int, seed: int) -> Iterator[np.ndarray]:
+    """Rows of queries drawn with replacement: (b, queries) int64 blocks, `samples` rows in all."""
+    rng = np.random.default_rng(seed)
+    for size in _blocks(queries, samples):
+        yield rng.integers(queries, size=(size, queries))
+
+
+def signs(queries: int, samples: int, seed: int) -> Iterator[np.ndarray]:
+    """Random signs: (b, queries) float64 blocks of −1 and 1, `samples` rows in all."""
+    rng = np.random.default_rng(seed)
+    for size in _blocks(queries, samples):
+        yield rng.integers(2, size=(size, queries), dtype=np.int8) * 2.0 - 1
+
+
 def _sample_means(values: np.ndarray, samples: int, level: float, seed: int) -> np.ndarray:
+    if not 0 < level < 1:
+        raise UsageError(f"a bootstrap needs a level between 0 and 1; found level={level}.")
+    _check(values, samples)
+    drawn = resamples(len(values), samples, seed)
+    return np.concatenate([values[rows].mean(axis=1) for rows in drawn])
+
+
+def _differences(after: np.ndarray, before: np.ndarray) -> np.ndarray:
+    if np.shape(after) != np.shape(before):
+        raise UsageError(
+            "a paired comparison needs two values for every query; "
+            f"found {np.size(after)} and {np.size(before)}."
+        )
+    return np.asarray(after, np.float64) - np.asarray(before, np.float64)
+
+
+def _check(values: np.ndarray, samples: int) -> None:
     if values.ndim != 1 or not len(values):
         raise UsageError(
-            "a bootstrap needs one value for each of at least one query; "
+            "a test over queries needs one value for each of at least one query; "
             f"found an array of shape {values.shape}."
         )
-    if samples < 1 or not 0 < level < 1:
-        raise UsageError(
-            "a bootstrap needs samples of at least 1 and a level between 0 and 1; "
-            f"found samples={samples}, level={level}."
-        )
-    return np.concatenate(list(_blocks(values, samples, np.random.default_rng(seed))))
+    if samples < 1:
+        raise UsageError(f"a test over queries needs samples of at least 1; found {samples=}.")
 
 
-def _blocks(values: np.ndarray, samples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Sample means, as many at once as keep the drawn values under `BLOCK_VALUES`."""
-    block = max(1, BLOCK_VALUES // len(values))
+def _blocks(queries: int, samples: int) -> Iterator[int]:
+    """How many samples at once keep the drawn values under `BLOCK_VALUES`."""
+    block = max(1, BLOCK_VALUES // queries)
     for start in range(0, samples, block):
-        size = (min(block, samples - start), len(values))
-        yield values[rng.integers(len(values), size=size)].mean(axis=1)
+        yield min(block, samples - start)
 
 
 def _ends(means: np.ndarray, level: float) -> tuple[float, float]:

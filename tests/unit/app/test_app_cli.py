@@ -280,9 +280,12 @@ def test_train_evaluate_index_and_search_by_the_readmes_commands(call, tmp_path,
         "--compare", "after=before", "-o", "eval", "--json",
     )  # fmt: skip
     assert told.exit_code == 0, told.stderr
-    rows = json.loads(told.stdout)
+    machine = json.loads(told.stdout)
+    rows = machine["systems"]
     assert list(dict.fromkeys(row["system"] for row in rows)) == ["before", "after", "BM25"]
     assert all(row["low"] <= row["mean"] <= row["high"] for row in rows)
+    assert [(one["after"], one["queries"]) for one in machine["comparisons"]] == [("after", 12)]
+    assert "12 queries show a true difference between after and before of" in told.stderr
     command = (
         "annatto evaluate pairs -m before=tiny -m after=trained --compare after=before -o eval"
     )
@@ -362,3 +365,20 @@ def test_verify_tells_a_right_copy_from_a_wrong_one(call, tmp_path):
     rows = json.loads(wrong.stdout)
     assert {row["prompt"] for row in rows if not row["is_right"]} == {"query"}
     assert "other gives other vectors for 6 of 12 probe texts" in wrong.stderr
+
+
+def test_all_systems_are_compared_with_each_other_when_asked(call, tmp_path, tiny_weights):
+    save(tiny_collection(), tmp_path / "pairs")
+    done = call("evaluate", "pairs", "-m", "a=tiny", "-m", "b=tiny", "--compare", "all", "-o", "e")
+    assert done.exit_code == 0, done.stderr
+    told = [line for line in done.stdout.splitlines() if " against " in line]
+    assert [line.split(":")[0] for line in told] == [
+        "b against a",
+        "BM25 against a",
+        "BM25 against b",
+    ]
+    assert told[0].endswith(
+        "nDCG@10 +0.000 [+0.000, +0.000], no clear difference (corrected p 1.0000; 0 wins, "
+        "12 ties, 0 losses)"
+    )
+    assert (tmp_path / "e" / "report" / "queries.tsv").exists()

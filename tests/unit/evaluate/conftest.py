@@ -9,7 +9,20 @@ from annatto.core.types import Prompt
 from annatto.evaluate.evaluation import Evaluation
 from annatto.evaluate.measures import SCORES
 from annatto.evaluate.separation import KINDS, SEPARATION
+from annatto.evaluate.strata import FEATURES
 from annatto.testing import tiny_encoder
+
+HEALTH = {
+    "anisotropy": 0.125,
+    "uniformity": -2.5,
+    "alignment": 0.75,
+    "hubness": 1.5,
+    "duplicates": 6,
+    "norm_low": 0.999,
+    "norm_high": 1.001,
+    "documents": 1234,
+    "sample": 1234,
+}
 
 
 class Reader:
@@ -131,7 +144,17 @@ def evaluation():
                 }
             },
             "cut": {"new": {"documents": 17, "queries": 1, "limit": 128}},
+            "health": {"new": HEALTH},
         },
+        features=pa.table(
+            {
+                "query_id": ids,
+                "query words": [3, 1, 1, 61],
+                "positives": [1, 1, 1, 1],
+                "lexical overlap": [0, 0.5, 0.5, 1],
+                "document words": [10, 20, 30, 40],
+            }
+        ).cast(FEATURES),
     )
 
 
@@ -140,4 +163,22 @@ def synthetic(evaluation):
     return replace(
         evaluation,
         notes={**evaluation.notes, "synthetic": True, "origins": {"synthetic:ict": 4}},
+    )
+
+
+@pytest.fixture(scope="session")
+def longer(evaluation):
+    """The same four queries ten times, so that differences can be clear."""
+
+    def tiled(table, groups):
+        parts = [table.slice(4 * i, 4) for i in range(groups)]
+        return concat([part for part in parts for _ in range(10)])
+
+    ids = pa.array([f"q{i:02}" for i in range(40)], pa.large_string())
+    queries = tiled(evaluation.queries, 1)
+    return replace(
+        evaluation,
+        queries=queries.set_column(0, "query_id", ids),
+        scores=tiled(evaluation.scores, 9),
+        features=tiled(evaluation.features, 1).set_column(0, "query_id", ids),
     )

@@ -31,10 +31,10 @@ def test_the_headline_says_whether_it_got_better_and_how_sure_that_is(page):
     assert "4 test queries" in line
 
 
-def test_a_clear_difference_is_called_one(evaluation):
-    names = evaluation.scores["system"].to_pylist()
+def test_a_clear_difference_is_called_one(longer):
+    names = longer.scores["system"].to_pylist()
     values = pa.array([1.0 if name == "new" else 0.5 for name in names])
-    clear = replace(evaluation, scores=evaluation.scores.set_column(3, "value", values))
+    clear = replace(longer, scores=longer.scores.set_column(3, "value", values))
     for pair, word in ((("new", "old"), "better"), (("old", "new"), "worse")):
         said = report.headline(clear, table(clear, samples=9), [compare(clear, *pair)])
         assert said.startswith(f"{pair[0]} is {word} than {pair[1]}: nDCG@10")
@@ -65,7 +65,7 @@ def test_the_queries_that_moved_most_stand_there_with_ranks(page):
     assert "| up | second | 0.250 → 0.750 | – → – |" in page
     down = next(line for line in page.splitlines() if line.startswith("| down"))
     assert down.endswith("… | 1.000 → 0.000 | 3 → – |")
-    assert "third" not in page
+    assert "| third |" not in page
 
 
 def test_what_was_cut_left_out_or_chosen_is_said(page):
@@ -124,3 +124,50 @@ def test_an_unknown_system_is_refused_before_anything_is_written(evaluation, tmp
     with pytest.raises(UsageError, match="no system 'nwe'; did you mean new"):
         report.write(evaluation, tmp_path / "r", comparisons=[("nwe", "old")])
     assert not (tmp_path / "r").exists()
+
+
+def test_the_page_says_how_many_more_queries_a_difference_needs(page, evaluation):
+    one = compare(evaluation, "new", "old")
+    assert f"4 queries show a true difference of {one.detectable:.3f} 4 times in 5" in page
+    assert f"as often: {one.more_queries(0.01):,} for 0.01, " in page
+
+
+def test_effects_and_corrected_p_stand_beside_the_interval(page, folder):
+    first = json.loads((folder / "report.json").read_text())["comparisons"][0]
+    assert f"| 2 | 1 | 1 | {first['effect']:+.2f} | p = {first['p_corrected']:.3f} |" in page
+    assert first["p_corrected"] >= first["p_randomised"]
+    assert "corrected for 2 comparisons" in page
+
+
+def test_results_by_kind_of_query_stand_in_a_table(page):
+    assert "| feature | range | queries | old | new | BM25 | new − old | new − BM25 |" in page
+    assert "| query words | 1 | 2 | 0.375 | 0.625 | 0.000 | +0.250 | +0.625 |" in page
+
+
+def test_the_health_of_vectors_stands_in_a_table(page):
+    assert "| new | 0.125 | -2.500 | 0.750 | 1.500 | 6 | 0.999–1.001 | 1.4 % |" in page
+
+
+def test_machines_get_the_queries_that_moved_with_their_texts(folder):
+    told = json.loads((folder / "report.json").read_text())
+    one = told["comparisons"][0]
+    assert one["up"][1] == {"query_id": "q2", "text": "second", "before": 0.25, "after": 0.75}
+    assert [row["query_id"] for row in one["down"]] == ["q4"]
+    assert told["strata"][0]["differences"] == {
+        "new − old": [0.25, None, None],
+        "new − BM25": [0.625, None, None],
+    }
+
+
+def test_every_query_is_in_the_table_beside_the_report(folder):
+    lines = (folder / "queries.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 5
+    assert "new − BM25 nDCG@10" in lines[0]
+
+
+def test_a_report_without_health_or_features_leaves_those_parts_out(evaluation, tmp_path):
+    notes = {name: value for name, value in evaluation.notes.items() if name != "health"}
+    bare = replace(evaluation, notes=notes, features=pa.table({}))
+    page = report.write(bare, tmp_path / "r").read_text()
+    assert "Health of the vectors" not in page
+    assert "By kind of query" not in page

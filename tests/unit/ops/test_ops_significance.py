@@ -1,9 +1,18 @@
+from itertools import product
+
 import numpy as np
 import pytest
 
 from annatto.core.errors import UsageError
 from annatto.ops import significance
-from annatto.ops.significance import bootstrap_mean, paired_bootstrap
+from annatto.ops.significance import (
+    bootstrap_mean,
+    holm,
+    paired_bootstrap,
+    paired_effect,
+    paired_randomisation,
+    spread,
+)
 
 RNG = np.random.default_rng(7)
 NOISE = RNG.standard_normal(200)
@@ -86,3 +95,53 @@ def test_a_95_percent_interval_holds_the_true_mean_about_95_times_in_100():
 def test_values_that_cannot_be_compared_are_refused(after, before, settings, message):
     with pytest.raises(UsageError, match=message):
         paired_bootstrap(after, before, **settings)
+
+
+def test_randomisation_of_a_few_queries_equals_all_sign_patterns():
+    x = np.array([0.3, 0.1, -0.2, 0.4, 0.0, 0.25, 0.1])
+    patterns = np.array(list(product([-1, 1], repeat=len(x)))) @ x
+    exact = (np.abs(patterns) >= abs(x.sum()) - 1e-12).mean()
+    found = paired_randomisation(x, np.zeros(7), samples=40_000)
+    assert found == pytest.approx(exact, abs=0.01)
+
+
+def test_randomisation_is_never_0_and_1_without_a_difference():
+    assert paired_randomisation(np.ones(100), np.zeros(100), samples=99) == 0.01
+    assert paired_randomisation(NOISE, NOISE) == 1.0
+
+
+def test_randomisation_does_not_care_which_system_is_first():
+    one = paired_randomisation(NOISE + 0.1, np.zeros(200))
+    assert paired_randomisation(np.zeros(200), NOISE + 0.1) == one
+    assert paired_randomisation(NOISE + 0.5, np.zeros(200)) < one
+
+
+def test_randomisation_sees_ties_of_sums_in_another_order_as_ties():
+    x = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6] * 5)
+    assert paired_randomisation(x[:1], np.zeros(1), samples=99) == 1.0
+    assert paired_randomisation(np.tile([0.1, -0.3], 7), np.zeros(14)) > 0.05
+
+
+def test_randomisation_and_bootstrap_agree_for_many_queries():
+    boot = paired_bootstrap(NOISE + 0.15, np.zeros(200))
+    assert paired_randomisation(NOISE + 0.15, np.zeros(200)) == pytest.approx(boot.p, abs=0.02)
+
+
+def test_holm_by_hand_and_in_the_order_given():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.6]) == [1.0, 1.0]
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []
+
+
+def test_an_effect_is_the_mean_in_standard_deviations():
+    after, before = np.array([1.0, 2.0, 3.0]), np.zeros(3)
+    assert paired_effect(after, before) == pytest.approx(2.0)
+    assert paired_effect(before, after) == pytest.approx(-2.0)
+    assert spread(after, before) == pytest.approx(1.0)
+
+
+def test_a_difference_that_is_the_same_everywhere_has_no_effect_size():
+    assert paired_effect(np.full(5, 0.3), np.full(5, 0.1)) is None
+    assert paired_effect(np.ones(1), np.zeros(1)) is None
+    assert spread(np.ones(1), np.zeros(1)) == 0
