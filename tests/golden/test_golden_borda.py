@@ -65,7 +65,12 @@ def test_means_and_points_disagree_on_the_small_model():
     assert places(PUBLISHED)[small] == 10
 
 
-def test_the_order_of_points_is_nearly_reproduced_from_the_means_of_types():
+def test_the_published_order_comes_out_of_the_means_of_types_but_for_one_model():
     points = borda(tasks_like_their_type().values)
-    assert spearman(points, PUBLISHED) > 0.9
-    assert np.argsort(-points)[:4].tolist() == [0, 1, 2, 3]
+    assert spearman(points, PUBLISHED) > 0.97
+    found = [list(TABLE)[i] for i in np.argsort(-points)]
+    assert found[:4] == list(TABLE)[:4]
+    assert set(found[4:6]) == {"mpnet-base", "mE5-base"}  # 211 points each
+    assert found[6] == list(TABLE)[6]
+    assert found[7:10] == ["mE5-small", "MiniLM-L12", "MiniLM-L6"]  # published: small one last
+    assert found[10:] == list(TABLE)[10:]

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from annatto import __version__
 from annatto.app import (
+    cli_board,
     cli_data,
     cli_limit,
     cli_model,
@@ -75,6 +76,9 @@ for command in (
     cli_model.verify,
     cli_limit.limit,
     cli_limit.critical_n,
+    cli_board.leaderboard,
+    cli_board.downsample,
+    cli_board.sample,
     cli_search.index,
     cli_search.search,
     cli_recipe.run,
