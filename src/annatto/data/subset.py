@@ -66,7 +66,7 @@ def subset(
     settings = {"documents": documents, "queries": queries, "seed": seed}
     return replace(
         collection,
-        corpus=write_corpus(_documents(collection, kept), STAGE, scratch=scratch),
+        corpus=write_corpus(kept_documents(collection, kept), STAGE, scratch=scratch),
         queries=rows,
         judgments=judgments,
         candidates=CANDIDATES.empty(),
@@ -116,7 +116,8 @@ def _judged(collection: Collection, drawn: np.ndarray, ids: pa.Array) -> tuple[p
     return rows, judgments.filter(pc.and_(asked, pc.is_in(judgments["doc_id"], value_set=ids)))
 
 
-def _documents(collection: Collection, kept: np.ndarray) -> Iterator[pa.Table]:
+def kept_documents(collection: Collection, kept: np.ndarray) -> Iterator[pa.Table]:
+    """CORPUS tables of the documents where `kept`, (n,) bool, is true, batch by batch, in order."""
     start = 0
     total = -(-len(kept) // BATCH_ROWS)
     for batch in track(collection.documents(), "choosing documents", total):

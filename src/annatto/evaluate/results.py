@@ -1,0 +1,108 @@
+"""Main scores of models on tasks, read from what evaluators write."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from annatto.core.atomic import read_json
+from annatto.core.errors import InputError
+from annatto.evaluate.evaluation import Evaluation
+from annatto.evaluate.leaderboard import Scores
+
+COLUMNS = ("model", "task", "score")
+MAIN = "nDCG@10"
+RETRIEVAL = "Retrieval"
+
+
+class Score(NamedTuple):
+    """One model's main score on one task; `type` is empty where it is not known."""
+
+    model: str
+    task: str
+    value: float
+    type: str = ""
+
+
+def read(places: Sequence[Path]) -> Scores:
+    """Read scores from files and folders, and put them into one table.
+
+    Args:
+        places: each one of
+            - a `.csv` file with the columns model, task, score, and perhaps type; an empty score
+              is a missing one;
+            - a folder that `annatto evaluate` wrote: its systems on one retrieval task, named as
+              the folder, by nDCG@10;
+            - a folder of mteb's results, `MODEL/REVISION/TASK.json`, at any depth: the mean of the
+              main scores over splits and subsets.
+
+    Raises:
+        InputError: a place that is none of these, a score that is no number, or one that is there
+            twice with different values.
+    """
+    rows = [row for place in places for row in _rows(Path(place))]
+    models = tuple(dict.fromkeys(row.model for row in rows))
+    tasks = tuple(dict.fromkeys(row.task for row in rows))
+    values = np.full((len(models), len(tasks)), np.nan)
+    for row in rows:
+        at = models.index(row.model), tasks.index(row.task)
+        if not np.isnan(values[at]) and values[at] != row.value:
+            raise InputError(
+                f"{row.model} has two scores on {row.task}, {values[at]:g} and {row.value:g}; "
+                "keep one of them, or name its checkpoints differently."
+            )
+        values[at] = row.value
+    return Scores(models, tasks, values, {row.task: row.type for row in rows if row.type})
+
+
+def _rows(place: Path) -> Iterator[Score]:
+    if place.suffix == ".csv" and place.is_file():
+        yield from _of_csv(place)
+    elif (place / "scores.parquet").is_file():
+        found = Evaluation.load(place)
+        for system in found.systems:
+            yield Score(system, place.name, float(found.values(system, MAIN).mean()), RETRIEVAL)
+    elif place.is_dir() and (files := sorted(place.rglob("*.json"))):
+        for path in files:
+            if path.name != "model_meta.json":
+                yield _of_mteb(path)
+    else:
+        raise InputError(
+            f"{place} holds no results; needed is a .csv file with the columns "
+            f"{', '.join(COLUMNS)}, a folder of annatto evaluate, or a folder of mteb's results."
+        )
+
+
+def _of_csv(path: Path) -> Iterator[Score]:
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = csv.DictReader(file)
+        lost = [name for name in COLUMNS if name not in (lines.fieldnames or ())]
+        if lost:
+            raise InputError(
+                f"{path} needs the column '{lost[0]}'; found {', '.join(lines.fieldnames or ())}."
+            )
+        for number, line in enumerate(lines, start=2):
+            value = _number(line["score"] or "nan", f"{path}, line {number}")
+            yield Score(line["model"], line["task"], value, line.get("type") or "")
+
+
+def _of_mteb(path: Path) -> Score:
+    said = read_json(path)
+    if not isinstance(said, dict) or not isinstance(said.get("scores"), dict):
+        raise InputError(f"{path} is no result of mteb (it has no scores); leave it out.")
+    parts: list[Any] = [part for split in said["scores"].values() for part in split]
+    found = [_number(part.get("main_score"), str(path)) for part in parts]
+    if not found:
+        raise InputError(f"{path} holds no main score; measure the task again, or leave it out.")
+    return Score(path.parent.parent.name, str(said["task_name"]), float(np.mean(found)))
+
+
+def _number(said: Any, where: str) -> float:
+    try:
+        return float(said)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: the score '{said}' is no number; mend it.") from error
