@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from annatto.app.artefacts import kind_at, load_model, replaceable
 from annatto.app.console import result, say, table
-from annatto.core.atomic import explained, write_json
+from annatto.core.atomic import write_json
 from annatto.core.errors import AnnattoError, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +37,29 @@ class Asked:
     names: Sequence[str]
     prompts: Mapping[str, str]
     devices: int = 1
+
+
+def check_options(benchmark: object, *, systems: object, own: object) -> None:
+    """Refuse options of `annatto evaluate` that do not go together.
+
+    Args:
+        benchmark: what --benchmark names, if anything.
+        systems: what --model, --compare and --untouched name.
+        own: what --prompt and --dry-run say.
+
+    Raises:
+        UsageError: systems with a benchmark, or options of a benchmark without one.
+    """
+    if benchmark and systems:
+        raise UsageError(
+            "--benchmark measures the one model that is named first; leave out --model, --compare "
+            "and --untouched."
+        )
+    if own and not benchmark:
+        raise UsageError(
+            "--prompt and --dry-run are for --benchmark; name a benchmark or task of mteb with it, "
+            "or leave them out."
+        )
 
 
 def show(asked: Asked, output: Path, *, dry_run: bool, as_json: bool) -> None:
@@ -86,8 +109,7 @@ def measure_to(asked: Asked, output: Path) -> Iterator[TaskScore]:
     tasks = find_tasks(asked.names)
     replaceable(output, KIND)
     model = as_mteb(_opened(asked, tasks), trained_on=_trained_on(asked.model))
-    with explained(output):
-        write_json(output / "card.json", {"kind": KIND})
+    write_json(output / "card.json", {"kind": KIND})
     for number, score in enumerate(measure(model, tasks, folder=output), 1):
         say(f"{number}/{len(tasks)} {line(score)}")
         yield score

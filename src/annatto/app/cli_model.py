@@ -150,8 +150,7 @@ def evaluate(
     collection: Annotated[
         Path,
         typer.Argument(
-            metavar="COLLECTION|MODEL",
-            help="A collection with judged queries; with --benchmark a model, reranker, or bm25.",
+            help="A collection with judged queries; with --benchmark a model, reranker, or bm25."
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to put the evaluation.")],
@@ -175,11 +174,11 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of the random documents that are shown.")] = 0,
     benchmark: Annotated[
         list[str] | None,
-        typer.Option(help="A benchmark or task of mteb to measure MODEL on; give several."),
+        typer.Option(help="A benchmark or task of mteb to measure a model on; give several."),
     ] = None,
     prompt: Annotated[
         list[str] | None,
-        typer.Option(metavar="TASK=STORED", help="A task of mteb, or a type, and its prompt."),
+        typer.Option(metavar="TASK=STORED", help="The prompt for a task or type of mteb."),
     ] = None,
     devices: Annotated[int, typer.Option(help="Processes that encode for --benchmark.")] = 1,
     dry_run: Annotated[
@@ -189,17 +188,17 @@ def evaluate(
 ) -> None:
     """Measure models on held-out queries, and write a report with plots; or measure on mteb.
 
-    With --benchmark, MODEL is measured on tasks of mteb, and the other options about queries do
-    not count. Stopped, the same command goes on.
+    With --benchmark, a model is measured on tasks of mteb, in place of COLLECTION; options about
+    systems and queries do not count then. Stopped, the same command goes on.
 
     Example: annatto evaluate pairs -m before=minilm -m after=trained --compare after=before -o eval
     """
+    from annatto.app.benchmarking import Asked, check_options, show
     from annatto.app.measuring import evaluate_to, grid, records
     from annatto.app.sources import mapping, pairs
 
+    check_options(benchmark, systems=model or compare or untouched, own=prompt or dry_run)
     if benchmark:
-        from annatto.app.benchmarking import Asked, show
-
         prompts = mapping(prompt or [], "--prompt TASK=STORED")
         asked = Asked(str(collection), benchmark, prompts, devices)
         show(asked, output, dry_run=dry_run, as_json=as_json)

@@ -55,6 +55,8 @@ def test_a_dry_run_lists_all_tasks_with_their_prompts_and_writes_nothing(call, t
         (["model", *BENCHMARK[:2], "--prompt", "STS=qery"], "no prompt is called 'qery'"),
         (["bm25", *BENCHMARK[:2], "--prompt", "STS=query"], "bm25 is none"),
         (["bm25", *BENCHMARK[:2], "--dry-run"], "bm25 stores no prompts"),
+        (["model", "--dry-run"], "are for --benchmark"),
+        (["model", *BENCHMARK[:2], "-m", "a=model"], "leave out --model"),
     ],
 )
 def test_what_makes_no_sense_is_told_before_anything_is_measured(call, tmp_path, words, said):
