@@ -23,6 +23,7 @@ from annatto.app import (
     cli_recipe,
     cli_repair,
     cli_search,
+    cli_weights,
 )
 from annatto.app.console import listen, say, say_totals
 from annatto.core.errors import AnnattoError
@@ -86,7 +87,7 @@ for command in (
     cli_model.show_prompt,
 ):
     app.command()(command)
-app.add_typer(cli_model.weights, name="weights")
+app.add_typer(cli_weights.weights, name="weights")
 
 
 def _version(wanted: bool) -> None:

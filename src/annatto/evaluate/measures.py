@@ -43,7 +43,7 @@ def per_query(run: pa.Table, positives: pa.Table, query_ids: pa.Array, *, system
     Raises:
         InputError: a grade is not a whole number, so that nDCG's gains cannot be trec_eval's.
     """
-    _whole(positives)
+    check_whole(positives)
     values = np.zeros((len(MEASURES), len(query_ids)))
     for start in range(0, len(query_ids), QUERIES_AT_ONCE):
         some = query_ids.slice(start, QUERIES_AT_ONCE)
@@ -89,7 +89,12 @@ def _of(table: pa.Table, query_ids: pa.Array) -> pa.Table:
     return table.filter(pc.is_in(table["query_id"], value_set=query_ids))
 
 
-def _whole(positives: pa.Table) -> None:
+def check_whole(positives: pa.Table) -> None:
+    """Refuse JUDGMENTS with a grade that is not a whole number, as trec_eval does.
+
+    Raises:
+        InputError: it names the first.
+    """
     broken = positives.filter(pc.not_equal(positives["grade"], pc.floor(positives["grade"])))
     if broken.num_rows:
         first = broken.slice(0, 1).to_pylist()[0]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import torch
 
 from annatto.core.errors import AnnattoError
@@ -25,6 +26,7 @@ from annatto.core.store import collection_hash
 from annatto.core.types import Collection
 from annatto.models.embedder import Embedder
 from annatto.models.saving import describe
+from annatto.models.trained_on import NOTE, with_earlier
 from annatto.train import checkpoint, pace, refuse, steps, student
 from annatto.train.checkpoint import Best, Progress
 from annatto.train.course import Course, learn, lesson, prepare
@@ -77,7 +79,7 @@ def train(
         "stage": "train.loop.train",
         "settings": asdict(course.settings),
         "inputs": {"collection": collection_hash(collection), "weights_id": model.weights_id},
-        "notes": _notes(course, done),
+        "notes": {**_notes(course, done), NOTE: _tasks(course, model)},
     }
     return replace(student.merged(model, course.settings, _kept(course, done)), card=card)
 
@@ -175,6 +177,12 @@ def _kept(course: Course, done: Progress) -> checkpoint.State:
     if course.settings.keep == "best" and done.best.step:
         return done.best.state
     return checkpoint.trained(course.step.model.model)
+
+
+def _tasks(course: Course, model: Embedder) -> list[str]:
+    """The tasks of this training and of those before it."""
+    own = pc.unique(course.found.queries["task"]).to_pylist()
+    return with_earlier(own, model.source, model.card)
 
 
 def _notes(course: Course, done: Progress) -> dict[str, Any]:

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import torch
 
 from annatto.core.store import collection_hash
 from annatto.core.types import Collection
+from annatto.models.trained_on import NOTE, with_earlier
 from annatto.models.transformer import DTYPES, auto_dtype
+from annatto.models.weights import resolve
 from annatto.ops.tree_attention import SHORT
 from annatto.train import backbone as backbones
 from annatto.train import checkpoint, lora, ranks, refuse, steps, student
@@ -92,7 +95,7 @@ def train(
         "stage": "train.reranker.train",
         "settings": asdict(settings),
         "inputs": {"collection": collection_hash(collection), "weights_id": start.weights_id},
-        "notes": _notes(course, done),
+        "notes": {**_notes(course, done), NOTE: _tasks(course, backbone)},
     }
     trained = checkpoint.trained(network)
     return Reranker(network=_merged(backbone, settings, trained), pairs=start.pairs, card=card)
@@ -164,6 +167,11 @@ def _show(course: Course) -> None:
         text = repr(course.pairs.tokenizer.fast.decode(pair.ids, skip_special_tokens=False))
         told.append(f"  {sign} {text[:MOST]}{'…' if len(text) > MOST else ''}")
     logger.info("\n".join(told))
+
+
+def _tasks(course: Course, backbone: str | Path) -> list[str]:
+    """The tasks of this training and of those before it."""
+    return with_earlier(pc.unique(course.found.queries["task"]).to_pylist(), resolve(backbone))
 
 
 def _notes(course: Course, done: checkpoint.Progress) -> dict[str, Any]:

@@ -206,6 +206,13 @@ def test_training_goes_on_from_the_weights_it_is_given_not_from_their_source(mod
     assert same(weights(once), weights(once.reload("float32")))
 
 
+def test_the_card_names_the_tasks_of_this_training_and_of_those_before(model):
+    short = dataclasses.replace(FAST, steps=1)
+    earlier = dataclasses.replace(model, card={"notes": {"tasks": ["older"]}})
+    assert train(taught(), model, settings=short).card["notes"]["tasks"] == ["tiny"]
+    assert train(taught(), earlier, settings=short).card["notes"]["tasks"] == ["older", "tiny"]
+
+
 def test_dropout_depends_on_the_step_alone_so_a_resumed_run_draws_the_same(tmp_path, monkeypatch):
     folder = tiny_model(tmp_path / "bert", kind="encoder")
     model = Embedder.load(folder, max_tokens=48)
