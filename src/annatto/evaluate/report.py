@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from annatto.core.atomic import new_folder, refuse_other, write_json
 from annatto.core.tables import rows_of
+from annatto.evaluate import keep as forgetting
 from annatto.evaluate import plots
 from annatto.evaluate.compare import Comparison, Row, compare, moved_most, table
 from annatto.evaluate.evaluation import CARD, Evaluation
@@ -28,6 +29,7 @@ def write(
     title: str = "Evaluation",
     timing: Mapping[str, float] | None = None,
     command: str = "",
+    keep: Evaluation | None = None,
 ) -> Path:
     """Write report.md, report.json, metrics.png, separation.png and queries.png.
 
@@ -41,6 +43,8 @@ def write(
         timing: seconds by stage; they go to timing.json, so that report.md has the same bytes when
             the same work takes another time.
         command: the exact command that leads to these figures.
+        keep: the compared systems on other tasks (`evaluate.keep.measure`); what was clearly
+            forgotten is the first line of the page.
 
     Returns:
         Path of report.md.
@@ -54,9 +58,11 @@ def write(
     rows = table(evaluation)
     main = evaluation.measures[0]
     compared = [compare(evaluation, after, before, measure=main) for after, before in comparisons]
+    kept = forgetting.pages(keep, comparisons) if keep else forgetting.Pages()
     with new_folder(folder) as place:
         pictures = _draw(evaluation, rows, compared, place)
         lines = _page(evaluation, rows, compared, pictures, title, command)
+        lines = [*kept.first, *lines, *kept.sections]
         (place / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
         machine = {
             "headline": headline(evaluation, rows, compared),
@@ -64,6 +70,7 @@ def write(
             "comparisons": [{**asdict(one), "verdict": one.verdict} for one in compared],
             "notes": dict(evaluation.notes),
             "command": command,
+            "forgetting": list(kept.figures),
             "plots": pictures,
         }
         write_json(place / "report.json", machine)
