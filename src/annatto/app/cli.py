@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from annatto import __version__
-from annatto.app import cli_data, cli_model, cli_recipe, cli_repair, cli_search
+from annatto.app import cli_data, cli_judge, cli_keep, cli_model, cli_recipe, cli_repair, cli_search
 from annatto.app.console import listen, say, say_totals
 from annatto.core.errors import AnnattoError
 
@@ -66,6 +66,8 @@ for command in (
     cli_model.train_reranker,
     cli_model.evaluate,
     cli_model.verify,
+    cli_keep.merge,
+    cli_judge.judge,
     cli_search.index,
     cli_search.search,
     cli_recipe.run,

