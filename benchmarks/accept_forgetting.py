@@ -29,7 +29,8 @@ from annatto.core.types import Prompt
 from annatto.data.load import load
 from annatto.data.subset import subset
 from annatto.evaluate.compare import compare
-from annatto.evaluate.keep import changes, measure, warning
+from annatto.evaluate.forgetting import changes, warning
+from annatto.evaluate.keep import measure
 from annatto.evaluate.run import evaluate
 from annatto.evaluate.tradeoff import ALPHAS, Point, choose, curve
 from annatto.models.embedder import Embedder

@@ -15,7 +15,16 @@ import typer
 from typer.core import TyperGroup
 
 from annatto import __version__
-from annatto.app import cli_data, cli_judge, cli_keep, cli_model, cli_recipe, cli_repair, cli_search
+from annatto.app import (
+    cli_data,
+    cli_judge,
+    cli_keep,
+    cli_model,
+    cli_recipe,
+    cli_repair,
+    cli_search,
+    cli_weights,
+)
 from annatto.app.console import listen, say, say_totals
 from annatto.core.errors import AnnattoError
 
@@ -75,7 +84,7 @@ for command in (
     cli_model.show_prompt,
 ):
     app.command()(command)
-app.add_typer(cli_model.weights, name="weights")
+app.add_typer(cli_weights.weights, name="weights")
 
 
 def _version(wanted: bool) -> None:

@@ -54,8 +54,9 @@ def merge(
     if as_json or "curve" not in done:
         result(done, str(output), as_json=as_json)
         return
+    names = ("alpha", "gain_kept", "loss_back")
     rows = [
-        [f"{one[name]:.2f}" for name in ("alpha", "gain_kept", "loss_back")]
+        ["–" if one[name] is None else f"{one[name]:.2f}" for name in names]
         for one in done["curve"]
     ]
     table("on dev", ["alpha", "gain kept", "loss back"], rows)

@@ -1,4 +1,4 @@
-"""Commands about models: train, train-reranker, evaluate, verify, show-prompt, weights."""
+"""Commands about models: train, train-reranker, evaluate, verify, show-prompt."""
 
 from __future__ import annotations
 
@@ -15,10 +15,6 @@ from annatto.train.settings import Schedule, Settings, Tracker
 DEFAULT = Settings()
 PLAIN = RerankerSettings()
 KEEP_TASK = "A folder whose task must not be forgotten, beside the built-in ones; give several."
-
-weights = typer.Typer(
-    help="Models that can be fetched as a package.", no_args_is_help=True, rich_markup_mode=None
-)
 
 
 def train(
@@ -102,7 +98,7 @@ def train(
         tracker=tracker,
         seed=seed,
     )
-    tasks = named(keep_task or []) if keep or keep_task else None
+    tasks = named(keep_task or []) if keep else None
     train_to(collection, {**start, "dtype": dtype}, output, settings=settings, keep=tasks)
     result({"model": str(output)}, str(output), as_json=as_json)
 
@@ -279,37 +275,3 @@ def verify(
         rows = [(one.prompt, one.text[:50].strip(), f"{one.distance:.1e}") for one in checked]
         table("", ["prompt", "text", "1 - cosine"], rows)
     refuse(checked, against or model)
-
-
-@weights.command("list")
-def weights_list(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """List the models that can be fetched, and where those are that are here.
-
-    Example: annatto weights list
-    """
-    from annatto.models.weights import known
-
-    rows = known()
-    text = "\n".join(
-        f"{row['name']:10} {row['size']:>6}  {row['model']}  {row['folder'] or '(not here)'}"
-        for row in rows
-    )
-    result(rows, text, as_json=as_json)
-
-
-@weights.command("get")
-def weights_get(
-    names: Annotated[list[str], typer.Argument(help="Short names, or hub ids ORGANISATION/NAME.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Fetch models; each one's size and sha256 are shown.
-
-    Example: annatto weights get minilm smollm2
-    """
-    from annatto.models.weights import get
-
-    places = {name: str(get(name)) for name in names}
-    rows = [{"name": name, "folder": place} for name, place in places.items()]
-    result(rows, "\n".join(places.values()), as_json=as_json)

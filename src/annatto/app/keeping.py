@@ -76,7 +76,7 @@ def check_beside(suite: Collection, start: Mapping[str, Any], model: Path) -> st
     Returns:
         The first line of keep.md: what was forgotten, with the remedy, or that nothing was.
     """
-    from annatto.evaluate.keep import changes, lines, warning
+    from annatto.evaluate.forgetting import changes, lines, warning
 
     before, after = str(start["weights"]), str(model)
     how = {"weights": after, "dtype": start.get("dtype", "float32")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from annatto.core.store import open_collection
 if TYPE_CHECKING:
     from annatto.core.types import Collection
     from annatto.evaluate.tradeoff import Point
+    from annatto.models.embedder import Embedder
 
 DOCUMENTS, QUERIES = 1000, 200
 """Of the collection that alpha is chosen on: every alpha encodes it anew."""
@@ -57,16 +59,28 @@ def merge_to(
     from annatto.models.merge import merge
 
     replaceable(output, "model")
-    old, new = Embedder.load(before), Embedder.load(after)
+    new = Embedder.load(after)
+    old = _as_deep(before, new)
     points: list[Point] = []
     if alpha is None:
         assert choice is not None
         points, alpha = _chosen(old, new, choice)
     mixed = merge(old, new, alpha=alpha, name=output.name)
-    rows = [asdict(one) for one in points]
+    rows = [_row(one) for one in points]
     mixed = replace(mixed, card={**mixed.card, "notes": {"curve": rows}} if rows else mixed.card)
     write(mixed, "model", output)
     return {"model": str(output), "alpha": alpha, **({"curve": rows} if rows else {})}
+
+
+def _as_deep(before: str, after: Embedder) -> Embedder:
+    """The model from before, read as `after` is: its pooling, and no more layers than it kept."""
+    from annatto.models.embedder import Embedder
+
+    old = Embedder.load(before, pooling=after.pooling)
+    layers = [int(getattr(one.model.config, "num_hidden_layers", 0)) for one in (old, after)]
+    if 0 < layers[1] < layers[0]:
+        return Embedder.load(before, pooling=after.pooling, layers=layers[1])
+    return old
 
 
 def _chosen(old: Any, new: Any, choice: Choice) -> tuple[list[Point], float]:
@@ -77,6 +91,14 @@ def _chosen(old: Any, new: Any, choice: Choice) -> tuple[list[Point], float]:
     suite = suite_of(choice.folders)
     points = curve(small, suite, lambda alpha: merge(old, new, alpha=alpha))
     return points, choose(points, keep_gain=choice.keep_gain).alpha
+
+
+def _row(point: Point) -> dict[str, Any]:
+    """A point as JSON values; a share of nothing is null."""
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in asdict(point).items()
+    }
 
 
 def _small(collection: Collection) -> Collection:

@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 
 from annatto.core.atomic import new_folder, refuse_other, write_json
 from annatto.core.tables import rows_of
-from annatto.evaluate import keep as forgetting
-from annatto.evaluate import plots
+from annatto.evaluate import forgetting, plots
 from annatto.evaluate.compare import Comparison, Row, compare, moved_most, table
 from annatto.evaluate.evaluation import CARD, Evaluation
 

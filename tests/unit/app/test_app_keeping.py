@@ -134,6 +134,14 @@ def test_merge_writes_a_model_with_the_alpha_on_its_card(place):
     assert call("verify", "mixed").exit_code == 0
 
 
+def test_merge_reads_the_first_model_as_the_trained_one_was_read(place):
+    done = call(*TRAIN, "--no-keep", "--layers", "1", "--pooling", "mean")
+    assert done.exit_code == 0, done.stderr
+    done = call("merge", "old", "out", "-o", "mixed")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads((place / "mixed" / "config.json").read_text())["num_hidden_layers"] == 1
+
+
 def test_merge_chooses_alpha_on_dev_and_shows_the_curve(place):
     words = ("merge", "old", "new", "--alpha", "auto", "-o", "mixed", "--json")
     done = call(*words, "--collection", "pairs", "--keep-task", "other", "--keep-gain", "0")

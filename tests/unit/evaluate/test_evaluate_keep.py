@@ -9,7 +9,8 @@ from annatto.core.tables import CORPUS, JUDGMENTS, QUERIES
 from annatto.core.types import Collection
 from annatto.evaluate import report
 from annatto.evaluate.evaluation import Evaluation
-from annatto.evaluate.keep import changes, measure, pages, warning
+from annatto.evaluate.forgetting import changes, pages, warning
+from annatto.evaluate.keep import measure
 from annatto.testing import tiny_encoder
 
 WORDS = ["river", "piano", "copper", "saffron", "glacier", "violin", "lantern", "meadow"]
