@@ -20,6 +20,7 @@ import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from annatto.app.artefacts import loader
@@ -185,6 +186,8 @@ def _check_reference(
     form = "a name" if isinstance(reference, str) else "names"
     shape: type = type(reference)
     origin = get_origin(hint)
+    if origin is UnionType:
+        origin = None  # an input that may be left out
     if isinstance(origin, type) and issubclass(origin, Mapping):
         wanted, fits = "a table of names", issubclass(shape, Mapping)
     elif isinstance(origin, type):

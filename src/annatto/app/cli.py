@@ -18,6 +18,8 @@ from annatto import __version__
 from annatto.app import (
     cli_board,
     cli_data,
+    cli_judge,
+    cli_keep,
     cli_limit,
     cli_model,
     cli_recipe,
@@ -80,6 +82,8 @@ for command in (
     cli_board.leaderboard,
     cli_board.downsample,
     cli_board.sample,
+    cli_keep.merge,
+    cli_judge.judge,
     cli_search.index,
     cli_search.search,
     cli_recipe.run,

@@ -14,6 +14,7 @@ from annatto.train.settings import Schedule, Settings, Tracker
 
 DEFAULT = Settings()
 PLAIN = RerankerSettings()
+KEEP_TASK = "A folder whose task must not be forgotten, beside the built-in ones; give several."
 
 
 def train(
@@ -60,14 +61,25 @@ def train(
     ] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto.")] = "auto",
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = DEFAULT.seed,
+    keep: Annotated[
+        bool,
+        typer.Option(
+            "--keep/--no-keep", help="Measure other tasks before and after: what was forgotten?"
+        ),
+    ] = True,
+    keep_task: Annotated[
+        list[str] | None, typer.Option(metavar="[NAME=]FOLDER", help=KEEP_TASK)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train a model on a collection; stopped or killed, the same command goes on.
 
-    To stop after the current step: Ctrl-C, or a file named stop in OUTPUT.work.
+    What it forgot of other tasks is said at the end, and in OUTPUT/keep.md. To stop after the
+    current step: Ctrl-C, or a file named stop in OUTPUT.work.
 
     Example: annatto train mined --model smollm2 --layers 12 --steps 200 -o trained
     """
+    from annatto.app.sources import named
     from annatto.app.training import train_to
 
     start = {"weights": model, "layers": layers, "pooling": pooling, "instruction": instruction}
@@ -86,7 +98,8 @@ def train(
         tracker=tracker,
         seed=seed,
     )
-    train_to(collection, {**start, "dtype": dtype}, output, settings=settings)
+    tasks = named(keep_task or []) if keep else None
+    train_to(collection, {**start, "dtype": dtype}, output, settings=settings, keep=tasks)
     result({"model": str(output)}, str(output), as_json=as_json)
 
 
@@ -174,6 +187,13 @@ def evaluate(
     ] = "gold,human",
     split: Annotated[str, typer.Option(help="Whose queries to measure.")] = "test",
     bm25: Annotated[bool, typer.Option(help="Measure BM25, too.")] = True,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="Measure other tasks, too: what did compared models forget?"),
+    ] = False,
+    keep_task: Annotated[
+        list[str] | None, typer.Option(metavar="[NAME=]FOLDER", help=KEEP_TASK)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the random documents that are shown.")] = 0,
     benchmark: Annotated[
         list[str] | None,
@@ -198,7 +218,7 @@ def evaluate(
     """
     from annatto.app import measuring
     from annatto.app.benchmarking import Asked, check_options, show
-    from annatto.app.sources import mapping
+    from annatto.app.sources import mapping, named
 
     check_options(benchmark, systems=model or compare or untouched, own=prompt or dry_run)
     if benchmark:
@@ -211,7 +231,13 @@ def evaluate(
     how["origins"] = origins.split(",")
     compared = measuring.named_pairs(compare or [], [*systems, *(["BM25"] if bm25 else [])])
     found = measuring.evaluate_to(
-        collection, systems, output, how=how, comparisons=compared, command=str(context.obj or "")
+        collection,
+        systems,
+        output,
+        how=how,
+        comparisons=compared,
+        command=str(context.obj or ""),
+        keep=named(keep_task or []) if keep or keep_task else None,
     )
     told = measuring.told(output)
     if as_json:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annatto.app.artefacts import load_model, replaceable
+from annatto.app.keeping import suite_of
 from annatto.app.sources import pairs
 from annatto.core.atomic import read_json
 from annatto.core.errors import UsageError, nearest
@@ -27,6 +28,7 @@ def evaluate_to(
     how: Mapping[str, Any],
     comparisons: Sequence[tuple[str, str]] = (),
     command: str = "",
+    keep: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Measure `models` and write the evaluation to `output`, its report to `output/report`.
 
@@ -37,22 +39,31 @@ def evaluate_to(
         how: arguments of `evaluate.run.evaluate`.
         comparisons: (after, before) pairs of systems for the report.
         command: the command line that leads here, for the report.
+        keep: tasks (name to folder) of the keep-suite beside the built-in ones, on which the
+            compared models are measured, too (`output/keep`); not measured when None.
 
     Raises:
         InputError: no collection, no judged query, or `output` holds something else.
         UsageError: an unknown system, split or origin; wrong names in `comparisons` are found
             before anything is measured.
     """
+    from annatto.evaluate.keep import measure
     from annatto.evaluate.report import write
     from annatto.evaluate.run import WORDS, evaluate
 
     _check_comparisons(comparisons, [*models, *([WORDS] if how.get("bm25", True) else [])])
     replaceable(output, "evaluation")
     opened = open_collection(collection)
+    compared = {n: models[n] for pair in comparisons for n in reversed(pair) if n in models}
+    suite = suite_of(keep) if keep is not None and compared else None
     systems = {n: load_model({"weights": place, "name": n}) for n, place in models.items()}
     found = evaluate(opened, systems, **how)
     found.save(output)
-    write(found, output / "report", comparisons=comparisons, command=command)
+    kept = None
+    if suite:
+        kept = measure(suite, {name: systems[name] for name in compared})
+        kept.save(output / "keep")
+    write(found, output / "report", comparisons=comparisons, command=command, keep=kept)
     return found
 
 

@@ -108,9 +108,7 @@ def execute(recipe: Recipe, folder: Path) -> dict[str, Path]:
 def key_of(call: Call, contents: Mapping[str, str]) -> str:
     """What decides a stage's output, as sha256: function, settings, inputs' contents, libraries."""
     files = {
-        name: artefacts.tree_hash(Path(call.resolved[name]))
-        for name in call.paths
-        if call.resolved[name] and Path(call.resolved[name]).exists()
+        name: hashes for name in call.paths if (hashes := _hashes(call.resolved[name])) is not None
     }
     inputs = {
         parameter: list(reference.items()) if isinstance(reference, Mapping) else reference
@@ -127,6 +125,17 @@ def key_of(call: Call, contents: Mapping[str, str]) -> str:
             "libraries": _libraries(),
         }
     )
+
+
+def _hashes(setting: Any) -> Any:
+    """What the files of a setting hold: a path, or a table or list of them; None where none is."""
+    if isinstance(setting, Mapping):
+        return {name: _hashes(value) for name, value in setting.items()} or None
+    if isinstance(setting, tuple | list):
+        return [_hashes(value) for value in setting] or None
+    if not setting or not Path(setting).exists():
+        return None
+    return artefacts.tree_hash(Path(setting))
 
 
 def _stage(call: Call, contents: Mapping[str, str], shelf: Shelf, label: str) -> str:

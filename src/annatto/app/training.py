@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from annatto.app.artefacts import load_model, replaceable, write
+from annatto.app.keeping import checker
 from annatto.core.atomic import explained
 from annatto.core.store import open_collection
 from annatto.core.types import Collection
@@ -18,25 +21,34 @@ if TYPE_CHECKING:
     from annatto.models.embedder import Embedder
     from annatto.train.reranker_folder import Reranker
 
+logger = logging.getLogger(__name__)
+
 ORIGINS = ("gold", "human")
 MEASURE = "nDCG@10"
 
 
 def train_to(
-    collection: Path, start: Mapping[str, Any], output: Path, *, settings: Settings
+    collection: Path,
+    start: Mapping[str, Any],
+    output: Path,
+    *,
+    settings: Settings,
+    keep: Mapping[str, str] | None = None,
 ) -> Path:
     """Train and write the model to `output`; checkpoints lie in `output.work` until it is there.
 
-    Under torchrun all processes train, and the first writes.
+    Under torchrun all processes train, and the first writes and checks what was forgotten.
 
     Args:
         collection: a saved Collection.
         start: `weights`, and arguments of `Embedder.load`.
         output: replaced if it holds an older model; its metric log is in metrics.jsonl there.
         settings: how to train.
+        keep: tasks (name to folder) of the keep-suite beside the built-in ones; it is measured with
+            the model before and after, see `app.keeping`. Not measured when None.
 
     Raises:
-        InputError: no collection, or `output` holds something else.
+        InputError: no collection, `output` holds something else, or a folder of `keep` no task.
         WeightsError: no such weights.
         UsageError: the checkpoints there belong to another run.
         Stopped: a signal or the file `output.work/stop` asked for it.
@@ -47,7 +59,8 @@ def train_to(
         evaluate = dev_score(opened) if settings.evaluate_every else None
         return train(opened, load_model(start), settings=settings, work=work, evaluate=evaluate)
 
-    return _made(collection, output, "model", make)
+    prepare = None if keep is None else partial(checker, keep, start)
+    return _made(collection, output, "model", make, prepare)
 
 
 def train_reranker_to(
@@ -70,9 +83,16 @@ def train_reranker_to(
 
 
 def _made(
-    collection: Path, output: Path, kind: str, make: Callable[[Collection, Path], Any]
+    collection: Path,
+    output: Path,
+    kind: str,
+    make: Callable[[Collection, Path], Any],
+    prepare: Callable[[], Callable[[Path], str]] | None = None,
 ) -> Path:
-    """Write what `make` gives, with checkpoints in `output.work` until it is there."""
+    """Write what `make` gives; checkpoints lie in `output.work` until that is done.
+
+    `prepare` is called before, and what it gives afterwards, with the output; its word is logged.
+    """
     from annatto.train.ranks import start as start_ranks
 
     replaceable(output, kind)
@@ -81,9 +101,12 @@ def _made(
     with explained(work):
         work.mkdir(parents=True, exist_ok=True)
     is_first = start_ranks().is_first
+    check = prepare() if prepare and is_first else None
     trained = make(opened, work)
     if is_first:
         write(trained, kind, output)
+        if check is not None:
+            logger.info(check(output))
         shutil.rmtree(work)
     return output
 

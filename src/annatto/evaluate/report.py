@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from annatto.core.atomic import new_folder, refuse_other, write_json
 from annatto.core.tables import rows_of
-from annatto.evaluate import details, plots
+from annatto.evaluate import details, forgetting, plots
 from annatto.evaluate.compare import Comparison, Row, compare_all, moved_most, table
 from annatto.evaluate.evaluation import CARD, Evaluation
 from annatto.evaluate.query_table import query_table, write_tsv
@@ -30,6 +30,7 @@ def write(
     title: str = "Evaluation",
     timing: Mapping[str, float] | None = None,
     command: str = "",
+    keep: Evaluation | None = None,
 ) -> Path:
     """Write report.md, report.json, queries.tsv, metrics.png, separation.png and queries.png.
 
@@ -43,6 +44,8 @@ def write(
         timing: seconds by stage; they go to timing.json, so that report.md has the same bytes when
             the same work takes another time.
         command: the exact command that leads to these figures.
+        keep: the compared systems on other tasks (`evaluate.keep.measure`); what was clearly
+            forgotten is the first line of the page.
 
     Returns:
         Path of report.md.
@@ -57,11 +60,12 @@ def write(
     main = evaluation.measures[0]
     compared = compare_all(evaluation, comparisons, measure=main)
     results = by_stratum(evaluation, comparisons, measure=main)
+    kept = forgetting.pages(keep, comparisons) if keep else forgetting.Pages()
     with new_folder(folder) as place:
         pictures = _draw(evaluation, rows, compared, place)
-        lines = _page(evaluation, rows, compared, pictures, title)
+        lines = [*kept.first, *_page(evaluation, rows, compared, pictures, title)]
         lines += [*details.strata(results, main), *details.vectors(evaluation)]
-        lines += [*_skipped(evaluation), "", *_how(evaluation, command)]
+        lines += [*_skipped(evaluation), *kept.sections, "", *_how(evaluation, command)]
         (place / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
         machine = {
             "headline": headline(evaluation, rows, compared),
@@ -70,6 +74,7 @@ def write(
             "strata": [asdict(one) for one in results],
             "notes": dict(evaluation.notes),
             "command": command,
+            "forgetting": list(kept.figures),
             "plots": pictures,
         }
         write_json(place / "report.json", machine)
