@@ -217,14 +217,15 @@ def evaluate(
     Example: annatto evaluate pairs -m before=minilm -m after=trained --compare after=before -o eval
     """
     from annatto.app import measuring
-    from annatto.app.benchmarking import Asked, check_options, show
+    from annatto.app.benchmarking import Asked, check_options
+    from annatto.app.benchmarking import show as show_scores
     from annatto.app.sources import mapping, named
 
     check_options(benchmark, systems=model or compare or untouched, own=prompt or dry_run)
     if benchmark:
         prompts = mapping(prompt or [], "--prompt TASK=STORED")
         asked = Asked(str(collection), benchmark, prompts, devices)
-        show(asked, output, dry_run=dry_run, as_json=as_json)
+        show_scores(asked, output, dry_run=dry_run, as_json=as_json)
         return
     systems = mapping(model or [], "--model NAME=PLACE")
     how = {"split": split, "untouched": untouched or [], "bm25": bm25, "seed": seed}
