@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from annatto.app.console import result, say, table
+from annatto.app.console import result, say, show, table
 from annatto.train.reranker_settings import RerankerSettings, RerankObjective
 from annatto.train.settings import Schedule, Settings, Tracker
 
