@@ -225,7 +225,16 @@ def test_mine_says_when_nothing_can_be_calibrated(call, tmp_path):
     words = ("mine", "many", "-o", "mined", "--depth", "200", "--calibrate", "--target", "0")
     done = call(*words)
     assert (done.exit_code, "no rho lets at most 0%" in done.stderr) == (2, True)
+    assert "| rho | false negatives |" in done.stderr
     assert not (tmp_path / "mined").exists()
+
+
+def test_mine_takes_a_rho_or_a_target_to_choose_it_by(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("annatto.app.mining.open_collection", pytest.fail)
+    done = call("mine", "pairs", "-o", "mined", "--calibrate", "--rho", "0.8")
+    assert (done.exit_code, "--rho 0.8 says it; give one of the two" in done.stderr) == (2, True)
+    done = call("mine", "pairs", "-o", "mined", "--target", "0.1")
+    assert (done.exit_code, "--target 0.1 is for --calibrate" in done.stderr) == (2, True)
 
 
 def test_mine_takes_a_reranker_as_teacher_and_asks_it_once(call, tmp_path):
