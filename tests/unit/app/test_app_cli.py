@@ -207,11 +207,12 @@ def test_mine_calibrates_prints_the_table_and_mines_by_the_rho_it_chose(call, tm
     words = ("mine", "pairs", "-o", "mined", "--calibrate", "--target", "0.5")
     done = call(*words)
     assert done.exit_code == 0, done.stderr
-    assert "negatives kept" in done.stdout
+    assert "negatives kept of 7" in done.stdout
     table = json.loads(call(*words, "--json").stdout)["calibration"][0]
     chosen = table["rho"]
     assert chosen == max(r["rho"] for r in table["rows"] if r["false_negatives"] <= 0.5)
-    assert f"rho = {chosen:g} is the largest that lets at most 50% of them through" in done.stderr
+    told = f"rho = {chosen:g} is the largest that lets at most 50% of the hidden positives through"
+    assert told in done.stderr
     origins = set(open_collection(tmp_path / "mined").judgments["origin"].to_pylist())
     assert f"mined:relative(rho={chosen:g})" in origins
     assert "## Margins for teacher:rrf" in (tmp_path / "mined/report/report.md").read_text()
