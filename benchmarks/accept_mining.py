@@ -10,11 +10,13 @@ For each, negatives are the 7 hardest
 
     no filter        whatever they are
     twins            but no twins and near-twins of a positive (`mine.same`)
-    rho = 0.8 … 1.0  and below that share of the positive's score (`mine.margin.relative`)
+    rho=0.5 … rho=1  and below that share of the positive's score (`mine.margin.relative`)
+    cut=…            or below the positive's score less that (`mine.margin.choose`); a reranker's
+                     rho is of probabilities, its cut of logits
 
 The table says which share of the planted pairs became negatives, by kind, and the mean score of
 hard negatives beside that of random documents. Then MiniLM is trained on the negatives without a
-filter and with one (`--rho`, `--filter`), for the same steps, and measured on held-out queries:
+filter and with one (`--rule`, `--teacher`), for the same steps, and measured on held-out queries:
 nDCG@10 of all seeds' means, difference paired over queries. The last line is JSON; exact copies are
 left out of `drop`.
 """
@@ -57,7 +59,9 @@ from annatto.train.reranker_settings import RerankerSettings
 from annatto.train.settings import Settings
 
 WHERE = "accept_mining"
-RHOS = (0.8, 0.9, 0.95, 1.0)
+RHOS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0)
+CUTS = {"bi-encoder": (0.1,), "reranker": (0.5, 1.0, 2.0)}
+"""Absolute margins to try, in cosines and in logits."""
 K = 7
 RANDOM = 3
 """Random documents scored per query."""
@@ -68,13 +72,15 @@ class Teacher:
     """Who scores.
 
     Attributes:
-        name: as the table calls it.
-        source: of the scores that a margin reads.
+        name: as CUTS and the table call it.
+        source: of the scores that a relative margin reads.
+        raw: of those that an absolute margin reads.
         asks: the encoder or cross-encoder.
     """
 
     name: str
     source: str
+    raw: str
     asks: Encoder | CrossEncoder
 
     def teach(self, collection: Collection, pool: str, depth: int) -> Collection:
@@ -95,14 +101,18 @@ def without_filter(collection: Collection, source: str) -> Collection:
     return collection.with_judgments(mined, WHERE)
 
 
-def ways(collection: Collection, source: str) -> dict[str, Collection]:
+def ways(collection: Collection, teacher: Teacher) -> dict[str, Collection]:
     """The same candidates under each rule."""
+    source = teacher.source
     found = {
         "no filter": without_filter(collection, source),
         "twins": choose(collection, source=source, settings=Rule(margin="none"), k=K),
     }
     for rho in RHOS:
         found[f"rho={rho:g}"] = relative(collection, source=source, k=K, rho=rho)
+    for cut in CUTS[teacher.name]:
+        rule = Rule(margin="absolute", cut=cut)
+        found[f"cut={cut:g}"] = choose(collection, source=teacher.raw, settings=rule, k=K)
     return found
 
 
@@ -148,12 +158,11 @@ def random_score(collection: Collection, teacher: Teacher) -> float:
     return round(float(found.scores[is_random].mean()), 4)
 
 
-def told(taught: Collection, planted: Planted, teacher: Teacher) -> dict[str, Any]:
+def told(
+    taught: Collection, arms: Mapping[str, Collection], planted: Planted, teacher: Teacher
+) -> dict[str, Any]:
     """The table of one teacher, and what holds."""
-    rows = {
-        name: counted(mined, planted, teacher.source)
-        for name, mined in ways(taught, teacher.source).items()
-    }
+    rows = {name: counted(mined, planted, teacher.source) for name, mined in arms.items()}
     free = rows["no filter"]["planted"]["all but exact"]
     for name, row in rows.items():
         row["drop"] = round(1 - row["planted"]["all but exact"] / free, 4) if free else None
@@ -162,6 +171,7 @@ def told(taught: Collection, planted: Planted, teacher: Teacher) -> dict[str, An
     found = scored(taught, open_split(taught, "train", WHERE), teacher.source, WHERE)
     return {
         "rules": rows,
+        "more than 70 % kept out by": [n for n, row in rows.items() if (row["drop"] or 0) > 0.7],
         "random score": random_score(taught, teacher),
         "positive score": round(float(found.positive_scores.mean()), 4),
         "rejections fall with rho": rejected == sorted(rejected, reverse=True),
@@ -233,8 +243,8 @@ def teachers_of(
         )
         judge = trained(contrasts(collection, indexed, encoder), "minilm", settings, None)
     return pooled, [
-        Teacher("bi-encoder", f"teacher:{encoder.name}", encoder),
-        Teacher("reranker", f"teacher:{judge.name}:probability", judge),
+        Teacher("bi-encoder", f"teacher:{encoder.name}", f"teacher:{encoder.name}", encoder),
+        Teacher("reranker", f"teacher:{judge.name}:probability", f"teacher:{judge.name}", judge),
     ]
 
 
@@ -249,22 +259,26 @@ def main() -> None:
     words.add_argument("--reranker", type=Path, help="a folder, instead of training one here")
     words.add_argument("--reranker-steps", type=int, default=100)
     words.add_argument("--pair-tokens", type=int, default=128)
-    words.add_argument("--filter", choices=("reranker", "bi-encoder"), default="reranker")
-    words.add_argument("--rho", type=float, choices=RHOS, default=0.95)
+    words.add_argument("--teacher", choices=sorted(CUTS), default="reranker")
+    words.add_argument("--rule", default="rho=0.95", help="of the table, to train on")
     words.add_argument("--steps", type=int, default=40, help="of each student")
     words.add_argument("--lr", type=float, default=2e-4)
     words.add_argument("--max-tokens", type=int, default=96, help="of a text")
     asked = words.parse_args()
+    rules = [f"rho={rho:g}" for rho in RHOS] + [f"cut={cut:g}" for cut in CUTS[asked.teacher]]
+    if asked.rule not in rules:
+        words.error(f"--rule {asked.rule} is none of {', '.join(rules)}")
     planted = collection_of(asked)
     start = Embedder.load("minilm", dtype="auto", max_tokens=asked.max_tokens)
     pooled, teachers = teachers_of(planted.collection, Remembered(start), asked)
-    tables, arms = {}, {}
+    tables: dict[str, Any] = {}
+    arms: dict[str, Collection] = {}
     for teacher in teachers:
         taught = teacher.teach(pooled, "rrf", asked.depth)
-        tables[teacher.name] = told(taught, planted, teacher)
-        if teacher.name == asked.filter:
-            arms["no filter"] = without_filter(taught, teacher.source)
-            arms["filtered"] = relative(taught, source=teacher.source, k=K, rho=asked.rho)
+        mined = ways(taught, teacher)
+        tables[teacher.name] = told(taught, mined, planted, teacher)
+        if teacher.name == asked.teacher:
+            arms = {"no filter": mined["no filter"], "filtered": mined[asked.rule]}
     settings = Settings(
         steps=asked.steps, batch_size=16, negatives=3, lr=asked.lr, chunk_tokens=1 << 15
     )
@@ -276,7 +290,7 @@ def main() -> None:
         "planted pairs": planted.pairs.num_rows,
         "train_queries": planted.collection.queries_of("train").num_rows,
         "teachers": tables,
-        "filter": f"{asked.filter}, rho={asked.rho:g}",
+        "filter": f"{asked.teacher}, {asked.rule}",
         "students": students(arms, start, settings, asked.seeds),
         "machine": machine(),
         "commit": commit(),

@@ -2,8 +2,9 @@
 
 A variant is made of the positive's own text: sentences are dropped and put in another order, and
 words exchanged for near-synonyms. A text of one sentence is cut before options (`-x`) and behind
-commas, semicolons and pipes instead, and its first piece stays in front. How much of it happens is
-the strength; `exact` copies are a kind of their own. All of that is our choice.
+commas, semicolons and pipes instead; its first piece stays in front and none is dropped, as a
+command without one of its options is another command. How much of it happens is the strength;
+`exact` copies are a kind of their own. All of that is our choice.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from annatto.core.types import Collection
 from annatto.data.scratch import write_corpus
 
 KINDS = {"exact": (0.0, 0.0), "light": (0.0, 0.3), "medium": (0.25, 0.6), "strong": (0.5, 1.0)}
-"""Share of pieces that are dropped, and share of known words that are exchanged."""
+"""Share of sentences that are dropped, and share of known words that are exchanged."""
 PIECE = re.compile(r"(?<=[,;|])\s+|\s+(?=-)")
 WORD = re.compile(r"[A-Za-z]+")
 TWINS = """
@@ -101,7 +102,7 @@ def plant(collection: Collection, *, share: float, seed: int) -> Planted:
 
 
 def variant(text: str, drop: float, swap: float, rng: np.random.Generator) -> str:
-    """The text with `drop` of its pieces gone, the rest in another order, `swap` of words changed.
+    """The text with `drop` of its sentences gone, others in front, `swap` of known words changed.
 
     >>> variant("Rare disease. It may help.", 0.0, 1.0, np.random.default_rng(1))
     'It might aid. Uncommon illness.'
@@ -115,10 +116,9 @@ def variant(text: str, drop: float, swap: float, rng: np.random.Generator) -> st
     head: list[str] = []
     if len(pieces) < 2:
         first, *pieces = PIECE.split(text)
-        head = [first]
-    kept = max(round(len(pieces) * (1 - drop)), 0 if head else 1)
-    order = rng.permutation(len(pieces))[:kept]
-    if kept > 1 and (np.diff(order) > 0).all():
+        head, drop = [first], 0.0
+    order = rng.permutation(len(pieces))[: max(round(len(pieces) * (1 - drop)), 1)]
+    if len(order) > 1 and (np.diff(order) > 0).all():
         order = order[::-1]
     joined = " ".join([*head, *(pieces[i] for i in order)])
     return WORD.sub(lambda found: _exchanged(found[0], swap, rng), joined)
