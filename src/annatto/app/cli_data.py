@@ -138,7 +138,7 @@ def show_calibration(one: Calibration) -> None:
     """The table of a calibration on stdout, and what it leads to on stderr."""
     from annatto.mine.report import cells, verdict
 
-    columns = ["rho", "false negatives", "negatives kept", "mean score kept"]
+    columns = ["rho", "false negatives", f"negatives kept of {one.k}", "their mean score"]
     rows = [cells(row.rho, row.false_negatives, row.kept, row.score) for row in one.rows]
     table(f"{one.source}: {one.queries:,} queries with several positives", columns, rows)
     say(verdict(one))

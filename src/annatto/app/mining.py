@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from annatto.core.types import Collection, Scorer
 
 if TYPE_CHECKING:
     from annatto.mine.calibrate import Calibration
+
+logger = logging.getLogger(__name__)
 
 BY_RANK = "rank"
 REPORT = "report"
@@ -30,7 +33,8 @@ class Way:
         depth: candidates per query.
         negatives: kept per query.
         rho: share of the positive's score that a negative may reach.
-        calibrate: choose rho by the share of false negatives it lets through.
+        calibrate: choose rho by the share of false negatives it lets through; rho stays at its
+            default.
         target: that share.
     """
 
@@ -73,6 +77,7 @@ def mine_to(
     from annatto.mine.pool import pool
 
     _check_teacher(way, models)
+    _check_rho(way)
     require(rho=way.rho, k=way.negatives)
     replaceable(output, "collection")
     opened = open_collection(collection)
@@ -98,6 +103,18 @@ def _check_teacher(way: Way, models: Mapping[str, str]) -> None:
     known = (BY_RANK, *models)
     if way.teacher not in known:
         raise UsageError(f"no model is called '{way.teacher}'; {nearest(way.teacher, known)}.")
+
+
+def _check_rho(way: Way) -> None:
+    if way.calibrate and way.rho != Way.rho:
+        raise UsageError(
+            f"--calibrate chooses rho, and --rho {way.rho:g} says it; give one of the two."
+        )
+    if not way.calibrate and way.target != Way.target:
+        raise UsageError(
+            f"--target {way.target:g} is for --calibrate, which is not there; add it, or give "
+            "--rho instead."
+        )
 
 
 def _scorer(way: Way) -> Scorer | None:
@@ -128,7 +145,10 @@ def _rho(way: Way, tables: tuple[Calibration, ...]) -> float:
     if not tables:
         return way.rho
     if tables[0].rho is None:
+        from annatto.mine.report import table
+
         least = tables[0].rows[0]
+        logger.warning("\n".join(table(tables[0])))
         raise UsageError(
             f"no rho lets at most {way.target:.0%} of the hidden positives of {tables[0].source} "
             f"through: rho = {least.rho:g} lets {least.false_negatives:.1%}; allow more with "

@@ -43,6 +43,7 @@ class Calibration:
         target: share of false negatives that is allowed.
         rho: the largest whose share is at most the target; None where no row's is.
         rows: rho ascending.
+        k: negatives wanted per query.
         queries: how many were counted: those with several positives.
         hidden: pairs of a known and a hidden positive.
     """
@@ -51,6 +52,7 @@ class Calibration:
     target: float
     rho: float | None
     rows: tuple[Row, ...]
+    k: int
     queries: int
     hidden: int
 
@@ -109,6 +111,7 @@ def calibrate(
         target=target,
         rho=max(fit, default=None),
         rows=tuple(rows),
+        k=k,
         queries=len(np.unique(owner)),
         hidden=len(hidden),
     )

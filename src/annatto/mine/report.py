@@ -164,7 +164,7 @@ def table(one: Calibration) -> Iterator[str]:
         f"hidden one. {verdict(one)}"
     )
     yield ""
-    yield "| rho | false negatives | negatives kept | their mean score |"
+    yield f"| rho | false negatives | negatives kept of {one.k} | their mean score |"
     yield "| --- | --- | --- | --- |"
     for row in one.rows:
         yield f"| {' | '.join(cells(row.rho, row.false_negatives, row.kept, row.score))} |"
@@ -179,7 +179,10 @@ def verdict(one: Calibration) -> str:
     """Which rho the target leads to, in a sentence."""
     if one.rho is None:
         return f"No rho here lets at most {one.target:.0%} of the hidden positives through."
-    return f"rho = {one.rho:g} is the largest that lets at most {one.target:.0%} of them through."
+    return (
+        f"rho = {one.rho:g} is the largest that lets at most {one.target:.0%} of the hidden "
+        "positives through as negatives."
+    )
 
 
 def _median(values: np.ndarray) -> float | None:

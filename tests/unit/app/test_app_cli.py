@@ -207,11 +207,12 @@ def test_mine_calibrates_prints_the_table_and_mines_by_the_rho_it_chose(call, tm
     words = ("mine", "pairs", "-o", "mined", "--calibrate", "--target", "0.5")
     done = call(*words)
     assert done.exit_code == 0, done.stderr
-    assert "negatives kept" in done.stdout
+    assert "negatives kept of 7" in done.stdout
     table = json.loads(call(*words, "--json").stdout)["calibration"][0]
     chosen = table["rho"]
     assert chosen == max(r["rho"] for r in table["rows"] if r["false_negatives"] <= 0.5)
-    assert f"rho = {chosen:g} is the largest that lets at most 50% of them through" in done.stderr
+    told = f"rho = {chosen:g} is the largest that lets at most 50% of the hidden positives through"
+    assert told in done.stderr
     origins = set(open_collection(tmp_path / "mined").judgments["origin"].to_pylist())
     assert f"mined:relative(rho={chosen:g})" in origins
     assert "## Margins for teacher:rrf" in (tmp_path / "mined/report/report.md").read_text()
@@ -225,7 +226,16 @@ def test_mine_says_when_nothing_can_be_calibrated(call, tmp_path):
     words = ("mine", "many", "-o", "mined", "--depth", "200", "--calibrate", "--target", "0")
     done = call(*words)
     assert (done.exit_code, "no rho lets at most 0%" in done.stderr) == (2, True)
+    assert "| rho | false negatives |" in done.stderr
     assert not (tmp_path / "mined").exists()
+
+
+def test_mine_takes_a_rho_or_a_target_to_choose_it_by(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("annatto.app.mining.open_collection", pytest.fail)
+    done = call("mine", "pairs", "-o", "mined", "--calibrate", "--rho", "0.8")
+    assert (done.exit_code, "--rho 0.8 says it; give one of the two" in done.stderr) == (2, True)
+    done = call("mine", "pairs", "-o", "mined", "--target", "0.1")
+    assert (done.exit_code, "--target 0.1 is for --calibrate" in done.stderr) == (2, True)
 
 
 def test_mine_takes_a_reranker_as_teacher_and_asks_it_once(call, tmp_path):
