@@ -126,9 +126,7 @@ def test_reranking_orders_only_what_mteb_says(tmp_path):
     some = {query: [*docs, "d00", "d06"] for query, docs in split["relevant_docs"].items()}
     model = as_mteb(BM25())
     model.index(split["corpus"])
-    found = model.search(
-        split["queries"], task_metadata=task.metadata, top_k=1000, top_ranked=some
-    )
+    found = model.search(split["queries"], task_metadata=task.metadata, top_k=1000, top_ranked=some)
     assert found.keys() == some.keys()
     for query, docs in found.items():
         assert docs.keys() <= set(some[query])
@@ -263,7 +261,9 @@ def test_documents_of_a_task_are_the_collections_again(tmp_path):
 
 
 @pytest.mark.skipif(not (DATA / "stsb").is_dir(), reason="needs ../shared/data")
-def test_scores_of_all_seven_types_are_those_of_sentence_transformers(monkeypatch, tmp_path):
+def test_scores_of_all_seven_types_are_those_of_sentence_transformers(
+    embedder, monkeypatch, tmp_path
+):
     pytest.importorskip("sentence_transformers", reason="needs sentence-transformers")
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     place = ROOT / "benchmarks" / "check_mteb.py"
@@ -271,7 +271,7 @@ def test_scores_of_all_seven_types_are_those_of_sentence_transformers(monkeypatc
     check = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "check_mteb", check)
     spec.loader.exec_module(check)
-    rows = check.compare(str(tiny_model(tmp_path / "tiny")), DATA, 30)
+    rows = check.compare(str(embedder.save(tmp_path / "saved")), DATA, 30)
     assert len(rows) == 7
     for row in rows:
         assert row["ours"] == pytest.approx(row["theirs"], abs=check.TOLERANCE), row
