@@ -236,8 +236,9 @@ def test_tasks_that_a_model_was_trained_on_are_named_as_mteb_names_them(embedder
         *("scifact", "banking77", "mine"),
         *("SciFact", "Banking77Classification"),
     }
-    meta = as_mteb(embedder, trained_on=["scifact"]).mteb_model_meta
-    assert "SciFact" in meta.training_datasets
+    said = replace(embedder, card={"notes": {"tasks": ["scifact"]}})
+    for model in (as_mteb(said), as_mteb(embedder, trained_on=["scifact"])):
+        assert "SciFact" in model.mteb_model_meta.training_datasets
     assert as_mteb(embedder).mteb_model_meta.training_datasets is None
 
 
