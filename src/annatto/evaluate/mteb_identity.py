@@ -17,6 +17,7 @@ from annatto.index.retriever import Dense, Hybrid, Rerank
 from annatto.models.embedder import Embedder
 from annatto.models.prompts import render, to_json
 from annatto.models.scoring import identity
+from annatto.models.trained_on import trained_on as tasks_of
 
 ORGANISATION = "annatto"
 VERSION = 1
@@ -80,13 +81,15 @@ def as_mteb(
         part: an Embedder for tasks of all types; a Scorer for reranking; a Retriever for retrieval
             and reranking.
         name: behind `annatto/`; the part's own if empty.
-        trained_on: tasks that it was trained on (`models.trained_on`); None says that nobody knows.
-            mteb counts those among its tasks as seen.
+        trained_on: tasks that it was trained on; by default what an Embedder's card says, and
+            nothing known of others. mteb counts those among its tasks as seen.
 
     Raises:
         MissingExtra: mteb is not installed.
         UsageError: see `fingerprint`.
     """
+    if isinstance(part, Embedder) and trained_on is None:
+        trained_on = tasks_of(part.source, part.card)
     meta = _meta(part, name or part.name, trained_on)
     if isinstance(part, Embedder):
         return EncoderModel(part, meta)
@@ -101,7 +104,7 @@ def seen(tasks: Sequence[str]) -> set[str]:
     They are the same when they differ in case and signs only, or by the type at the end:
     `banking77` is `Banking77Classification`.
     """
-    ours = {_plain(task) for task in tasks}
+    ours = {_plain(task) for task in tasks} - {""}
     theirs = {
         name
         for name, kind in known_tasks().items()
