@@ -4,7 +4,7 @@
 
 FOLDER is a BEIR folder or a saved collection with the splits train and test; a seeded subset of it
 is used. Variants of training positives are planted in it, as many as 20 % of its documents
-(`planted.py`); nobody judged them, so that to a miner they are hard negatives. Two teachers score
+(`variants.py`); nobody judged them, so that to a miner they are hard negatives. Two teachers score
 the fused candidates: the bi-encoder (all-MiniLM-L6-v2), and a reranker trained on the same queries.
 For each, negatives are the 7 hardest
 

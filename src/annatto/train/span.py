@@ -193,7 +193,7 @@ def best_floor(answerable: np.ndarray, answerless: np.ndarray) -> float:
         answerless: (m,) leads of pairs without.
 
     >>> best_floor(np.array([1.0, 3.0, 4.0]), np.array([-2.0, 0.0, 2.0]))
-    1.0
+    3.0
     """
     kinds = np.unique(answerable[np.isfinite(answerable)])[::-1]
     found = [(answerable >= at).mean() + (answerless < at).mean() for at in kinds]

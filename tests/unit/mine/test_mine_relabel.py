@@ -70,7 +70,7 @@ def test_training_sees_new_positives_and_keeps_rejected_ones_out(planted, perfec
     found = examples(relabel(planted(), perfect))
     assert (found.positives >= 0).sum() == 12
     assert (found.negatives >= 0).sum() == 12 * 2
-    assert len(found.related) == 12 + 6
+    assert len(found.related.close) == 12 + 6
 
 
 def test_the_input_is_not_changed(planted, perfect):

@@ -16,7 +16,6 @@ from annatto.train.batches import build
 from annatto.train.examples import examples
 from annatto.train.loop import train
 from annatto.train.reranker_course import contrasted
-from annatto.train.reranker_settings import RerankerSettings
 from annatto.train.settings import Settings
 
 BARE = Settings(negatives=0)
@@ -180,7 +179,7 @@ def test_a_reranker_is_not_taught_that_a_copy_of_the_positive_is_wrong():
     collection = with_judgments(
         tiny_collection(), ("q00", "d30", 0.0, "mined:test"), ("q00", "d31", 0.0, "mined:test")
     )
-    found, _ = contrasted(with_text(collection, 30, 0), RerankerSettings())
+    found, _ = contrasted(with_text(collection, 30, 0))
     assert set(found.negatives.ravel()) == {-1, 31}
 
 

@@ -294,7 +294,7 @@ def test_a_head_of_two_classes_is_refused(mined, encoder, tmp_path):
     network = AutoModelForSequenceClassification.from_pretrained(encoder, num_labels=2)
     network.save_pretrained(tmp_path / "two")
     AutoTokenizer.from_pretrained(encoder).save_pretrained(tmp_path / "two")
-    with pytest.raises(WeightsError, match="cannot be read as a network with one score"):
+    with pytest.raises(WeightsError, match="as a network for SequenceClassification"):
         train(mined, tmp_path / "two", settings=SHORT)
 
 
