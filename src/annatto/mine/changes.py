@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -17,9 +18,10 @@ from annatto.mine.rules import DROP, KEEP, RELABEL
 FILLED = "random fill: no negative was left"
 POSITIVE = "a positive is never taken away"
 RANDOM = "mined:random"
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Label:
     """A judgment's grade and origin."""
 
@@ -27,7 +29,7 @@ class Label:
     origin: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Change:
     """What a judge made of one pair; `was` and `now` are equal where it changed nothing.
 
@@ -47,7 +49,7 @@ class Change:
     now: Label | None
     after: str
     reason: str
-    evidence: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
 
     @property
     def is_real(self) -> bool:
@@ -56,7 +58,7 @@ class Change:
 
     def bare(self) -> Self:
         """Without the evidence, which only the row of DECISIONS needs."""
-        return replace(self, evidence={})
+        return replace(self, evidence=NOTHING)
 
     def reversed(self) -> Self:
         """The change that takes this one back."""
