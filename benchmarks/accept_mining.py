@@ -122,7 +122,7 @@ def counted(mined: Collection, planted: Planted, source: str) -> dict[str, Any]:
     Returns:
         `planted`: share of the planted pairs that are negatives, by kind and without `exact`;
         `rejected`: candidates too close to a positive; `hard`: negatives that are no random fill;
-        `score`: their mean score without the planted ones.
+        `score`: their mean score without the planted ones; None where there is none.
     """
     asked = open_split(mined, "train", WHERE)
     rows = mined.judgments.filter(pc.starts_with(mined.judgments["origin"], pattern="mined:"))
@@ -133,13 +133,13 @@ def counted(mined: Collection, planted: Planted, source: str) -> dict[str, Any]:
     shares = {kind: round(float(caught[kinds == kind].mean()), 4) for kind in KINDS}
     found = scored(mined, asked, source, WHERE)
     is_kept = is_among(found.pairs, negatives)
-    is_clean = ~is_among(found.pairs, np.unique(known))
+    clean = found.scores[is_kept & ~is_among(found.pairs, np.unique(known))]
     close = pc.equal(mined.decisions["reason"], "too close to the positive")
     return {
         "planted": {**shares, "all but exact": round(float(caught[kinds != "exact"].mean()), 4)},
         "rejected": int(pc.sum(close).as_py() or 0),
         "hard": round(float(is_kept.sum()) / asked.queries.num_rows, 2),
-        "score": round(float(found.scores[is_kept & is_clean].mean()), 4),
+        "score": round(float(clean.mean()), 4) if len(clean) else None,
     }
 
 
@@ -169,10 +169,16 @@ def told(
         print(teacher.name, name, row, flush=True)
     rejected = [rows[f"rho={rho:g}"]["rejected"] for rho in RHOS]
     found = scored(taught, open_split(taught, "train", WHERE), teacher.source, WHERE)
+    floor = random_score(taught, teacher)
+    holding = [
+        name
+        for name, row in rows.items()
+        if (row["drop"] or 0) > 0.7 and (row["score"] or -np.inf) > floor
+    ]
     return {
         "rules": rows,
-        "more than 70 % kept out by": [n for n, row in rows.items() if (row["drop"] or 0) > 0.7],
-        "random score": random_score(taught, teacher),
+        "more than 70 % kept out, hard ones kept": holding,
+        "random score": floor,
         "positive score": round(float(found.positive_scores.mean()), 4),
         "rejections fall with rho": rejected == sorted(rejected, reverse=True),
     }
