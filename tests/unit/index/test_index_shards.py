@@ -63,7 +63,7 @@ def test_any_number_of_shards_gives_the_bytes_of_one(monkeypatch, place, vectors
             same(search_shards(place, queries, 9, sharing=sharing, tie_order=tie_order), expected)
 
 
-@pytest.mark.skipif(not HAS_RAY, reason="needs the extra 'ray'")
+@pytest.mark.usefixtures("ray_cluster")
 def test_a_ray_cluster_on_this_machine_gives_the_bytes_of_one_search(
     place, vectors, queries, order
 ):

@@ -1,7 +1,5 @@
 """Candidates from several retrievers, with the known positives always among them."""
 
-import importlib.util
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,8 +14,6 @@ from annatto.mine.margin import relative
 from annatto.mine.pool import Searching, pool, search_with
 from annatto.mine.teach import by_encoder
 from annatto.testing import TinyEncoder, tiny_collection, tiny_encoder
-
-HAS_RAY = importlib.util.find_spec("ray") is not None
 
 
 class Counting(TinyEncoder):
@@ -184,14 +180,10 @@ def tables(folder):
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.parquet"))}
 
 
-@pytest.mark.parametrize(
-    "ray",
-    [
-        False,
-        pytest.param(True, marks=pytest.mark.skipif(not HAS_RAY, reason="needs the extra 'ray'")),
-    ],
-)
-def test_two_processes_and_a_cluster_give_the_tables_of_one(tmp_path, monkeypatch, ray):
+@pytest.mark.parametrize("ray", [False, True])
+def test_two_processes_and_a_cluster_give_the_tables_of_one(tmp_path, monkeypatch, request, ray):
+    if ray:
+        request.getfixturevalue("ray_cluster")
     monkeypatch.setattr(shards, "BLOCK_ROWS", 16)  # 60 documents are several blocks then
     for name, settings in (("one", Searching()), ("two", Searching(processes=2, ray=ray))):
         pooled = pool(tiny_collection(), [tiny_encoder()], depth=9, settings=settings)
