@@ -16,12 +16,9 @@ difference of both ways' gradients at 64 pairs.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import functools
-import gc
 import multiprocessing
 import statistics
-import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -30,6 +27,7 @@ from unittest import mock
 
 import torch
 from measure import Timings, alternate, matmul_probe, report
+from memory import MIB, settle, watched
 from pairs import pairs_of
 
 from annatto.core.types import INSTRUCT, Prompt, Targets
@@ -46,9 +44,6 @@ DOCUMENT = 96
 SHARE = 64
 """`chunk_tokens` per pair of the smaller batch; a pair has more tokens than that."""
 WARM = 4
-INTERVAL = 0.02
-"""Seconds between two looks at the memory."""
-MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -108,38 +103,6 @@ def peak(work: Work, count: int) -> float:
         run()
         return (torch.cuda.max_memory_allocated() - before) / MIB
     return watched(run)
-
-
-def settle() -> None:
-    """Give freed memory back, which the next step would take up again unseen."""
-    gc.collect()
-    library = ctypes.CDLL(None)
-    if hasattr(library, "malloc_trim"):  # glibc
-        library.malloc_trim(0)
-
-
-def watched(run: Callable[[], object]) -> float:
-    """MiB of anonymous memory at the peak of `run`, above what was there before it."""
-    before = anonymous()
-    seen, done = [before], threading.Event()
-
-    def look() -> None:
-        while not done.wait(INTERVAL):
-            seen.append(anonymous())
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    run()
-    done.set()
-    watcher.join()
-    return max(seen) - before
-
-
-def anonymous() -> float:
-    """MiB of this process's memory that no file backs."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    line = next(line for line in lines if line.startswith("RssAnon"))
-    return int(line.split()[1]) / 1024
 
 
 def alone(work: Work, count: int) -> float:

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server in this process that does as a script says, well or badly."""
+"""An OpenAI-compatible server that does as a script says, well or badly; and a Ray cluster."""
 
 import json
 import re
@@ -138,3 +138,14 @@ def server():
 @pytest.fixture
 def do():
     return Do
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A Ray cluster on this machine, which tells nobody about it."""
+    ray = pytest.importorskip("ray", reason="needs the extra 'ray'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+        yield
+        ray.shutdown()

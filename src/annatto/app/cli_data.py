@@ -99,13 +99,24 @@ def mine(
     target: Annotated[
         float, typer.Option(help="With --calibrate: share of false negatives that is allowed.")
     ] = 0.05,
+    processes: Annotated[
+        int, typer.Option(help="That share the documents in a search by vectors.")
+    ] = 1,
+    ray: Annotated[
+        bool,
+        typer.Option(
+            "--ray",
+            help="Let Ray find places for them, on the cluster of RAY_ADDRESS or else here; "
+            "OUTPUT must be on a disk that all machines share.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Find hard negatives: BM25 and models search, a teacher scores, what is too close goes.
 
     Train on the result with --teacher teacher:NAME (teacher:rrf for the fused ranking). What was
-    chosen and why is in OUTPUT/report; scores of a reranker or language model are kept in
-    OUTPUT.work.
+    chosen and why is in OUTPUT/report; vectors, and scores of a reranker or language model, are
+    kept in OUTPUT.work.
 
     Example: annatto mine pairs --model minilm -o mined
     """
@@ -122,6 +133,8 @@ def mine(
         rho=rho,
         calibrate=calibrate,
         target=target,
+        processes=processes,
+        ray=ray,
     )
     mined, tables = mine_to(collection, models, output, way=way)
     counted = sizes(mined, output)

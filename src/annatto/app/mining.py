@@ -36,6 +36,8 @@ class Way:
         calibrate: choose rho by the share of false negatives it lets through; rho stays at its
             default.
         target: that share.
+        processes: that share the documents in a search by vectors.
+        ray: let Ray find places for them.
     """
 
     teacher: str = BY_RANK
@@ -46,6 +48,8 @@ class Way:
     rho: float = 0.95
     calibrate: bool = False
     target: float = 0.05
+    processes: int = 1
+    ray: bool = False
 
 
 def mine_to(
@@ -53,8 +57,9 @@ def mine_to(
 ) -> tuple[Collection, tuple[Calibration, ...]]:
     """Pool, teach and choose negatives for the training queries, and write the result to `output`.
 
-    The report is in `output/report`. What a reranker or a language model was asked stays in
-    `output.work`, so that it is not asked again; remove it when nothing is to be mined again.
+    The report is in `output/report`. Vectors, and what a reranker or a language model was asked,
+    stay in `output.work`, so that nothing is computed again; remove it when nothing is to be mined
+    again.
 
     Args:
         collection: a saved Collection.
@@ -74,7 +79,7 @@ def mine_to(
     from annatto.mine import report
     from annatto.mine.calibrate import calibrate
     from annatto.mine.margin import relative, require
-    from annatto.mine.pool import pool
+    from annatto.mine.pool import Searching, pool
 
     _check_teacher(way, models)
     _check_rho(way)
@@ -83,8 +88,10 @@ def mine_to(
     opened = open_collection(collection)
     encoders = {n: load_model({"weights": place, "name": n}) for n, place in models.items()}
     scorer = _scorer(way)
-    pooled = pool(opened, list(encoders.values()), depth=way.depth)
     work = output.with_name(f"{output.name}.work")
+    searching = Searching(processes=way.processes, ray=way.ray)
+    found_by = list(encoders.values())
+    pooled = pool(opened, found_by, depth=way.depth, settings=searching, work=work)
     taught, source = _taught(pooled, encoders, scorer, way, work)
     tables: tuple[Calibration, ...] = ()
     if way.calibrate:
@@ -138,7 +145,8 @@ def _taught(
         return probability(taught, source=source), f"{source}:probability"
     if way.teacher == BY_RANK:
         return by_rank(pooled, depth=way.depth), "teacher:rrf"
-    return by_encoder(pooled, encoders[way.teacher], depth=way.depth), f"teacher:{way.teacher}"
+    taught = by_encoder(pooled, encoders[way.teacher], depth=way.depth, work=work)
+    return taught, f"teacher:{way.teacher}"
 
 
 def _rho(way: Way, tables: tuple[Calibration, ...]) -> float:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Self
 
@@ -15,6 +16,7 @@ from annatto.core.atomic import new_file
 from annatto.core.errors import InputError
 from annatto.core.types import Neighbours
 from annatto.core.vectorfile import checked
+from annatto.index.shards import Sharing, search_shards
 from annatto.ops.topk import BLOCK_ROWS, search_blocks
 
 VECTORS = "vectors.npy"
@@ -28,10 +30,13 @@ class FlatIndex:
 
     Attributes:
         dim: length of every vector.
+        sharing: who searches; this process alone unless said otherwise.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, *, sharing: Sharing | None = None) -> None:
         self.dim = dim
+        self.sharing = sharing or Sharing()
+        self._place: Path | None = None
         self._saved = np.zeros((0, dim), np.float32)
         self._added = 0
         self._file: IO[bytes] | None = None
@@ -72,9 +77,17 @@ class FlatIndex:
         Raises:
             InputError: another dimension, or a query that holds NaN or infinity.
             UsageError: k is below 1.
+            AnnattoError: one of several processes ended before its work was done.
         """
         queries = checked(vectors, self.dim, "a search in the index", first=0)
-        return search_blocks(queries, self.blocks(), k, tie_order=tie_order)
+        if self.sharing.is_alone:
+            return search_blocks(queries, self.blocks(), k, tie_order=tie_order)
+        share = partial(search_shards, sharing=self.sharing, tie_order=tie_order)
+        if self._place and not self._added:
+            return share(self._place, queries, k)
+        with tempfile.TemporaryDirectory(prefix="annatto-") as folder:
+            self.save(Path(folder))
+            return share(Path(folder) / VECTORS, queries, k)
 
     def save(self, folder: Path) -> None:
         """Write `vectors.npy`, (n, dim) float32, into `folder`."""
@@ -95,7 +108,19 @@ class FlatIndex:
         Raises:
             InputError: it is missing or damaged.
         """
-        path = Path(folder) / VECTORS
+        return cls.over(Path(folder) / VECTORS)
+
+    @classmethod
+    def over(cls, path: Path, *, sharing: Sharing | None = None) -> Self:
+        """Open a .npy file of float32 rows; it stays on disk, and further vectors may be added.
+
+        Args:
+            path: the file.
+            sharing: who searches.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
         if not path.exists():
             raise InputError(f"{path} is missing from the index; build the index again.")
         try:
@@ -107,8 +132,8 @@ class FlatIndex:
                 f"{path} must hold float32 rows of equal length; found {saved.dtype} of shape "
                 f"{saved.shape}; build the index again."
             )
-        index = cls(saved.shape[1])
-        index._saved = saved
+        index = cls(saved.shape[1], sharing=sharing)
+        index._saved, index._place = saved, path
         return index
 
     def blocks(self) -> Iterator[np.ndarray]:

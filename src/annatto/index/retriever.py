@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from annatto.core.encode import encode_queries, encode_windows
+from annatto.core.encode import encode_windows
 from annatto.core.errors import UsageError
+from annatto.core.kept import kept_documents, query_vectors
 from annatto.core.progress import track
 from annatto.core.score import score_pairs
 from annatto.core.tables import concat, rows_of
 from annatto.core.types import BATCH_ROWS, Collection, Encoder, Neighbours, Retriever, Scorer
 from annatto.index.flat import FlatIndex
 from annatto.index.rows import candidates
+from annatto.index.shards import Sharing
 from annatto.ops.fuse import RRF_K, fuse_runs
 from annatto.ops.topk import id_order
 
@@ -27,11 +30,22 @@ class Dense:
         encoder: makes the vectors; documents with prompt `document`, a query with the prompt of its
             task or instruction (`core.types.query_prompts`).
         name: source of the candidates; `dense:` and the encoder's name unless given.
+        work: folder where vectors are kept and looked for (`core.kept`); None keeps nothing.
+        sharing: who searches; this process alone unless said otherwise.
     """
 
-    def __init__(self, encoder: Encoder, *, name: str | None = None) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        name: str | None = None,
+        work: Path | None = None,
+        sharing: Sharing | None = None,
+    ) -> None:
         self.encoder = encoder
         self.name = name or f"dense:{encoder.name}"
+        self.work = work
+        self.sharing = sharing
         self._vectors = FlatIndex(encoder.dim)
         self._doc_ids = pa.array([], pa.large_string())
         self._order = np.zeros(0, np.int64)
@@ -40,7 +54,11 @@ class Dense:
         """Encode every document; replaces what was indexed before."""
         self._doc_ids = collection.doc_ids
         self._order = id_order(self._doc_ids)
-        self._vectors = FlatIndex(self.encoder.dim)
+        if self.work:
+            place = kept_documents(self.encoder, collection, None, self.work)
+            self._vectors = FlatIndex.over(place, sharing=self.sharing)
+            return
+        self._vectors = FlatIndex(self.encoder.dim, sharing=self.sharing)
         batches = -(-len(self._doc_ids) // BATCH_ROWS)
         label = f"encoding documents with {self.encoder.name}"
         found = encode_windows(self.encoder, collection.document_texts())
@@ -64,7 +82,7 @@ class Dense:
         """
         if not len(self._vectors):
             raise UsageError(f"{self.name} has no documents; call index(collection) first.")
-        vectors = encode_queries(self.encoder, queries)
+        vectors = query_vectors(self.encoder, queries, self.work)
         found = self._vectors.search(vectors, k, tie_order=self._order)
         return candidates(queries["query_id"], self._doc_ids, found, source=self.name)
 

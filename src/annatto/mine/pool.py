@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from annatto.core.tables import concat
 from annatto.core.types import Collection, Encoder, Retriever
 from annatto.index.bm25 import BM25
 from annatto.index.retriever import Dense
+from annatto.index.shards import Sharing
+from annatto.mine.searched import note_search
 from annatto.mine.split import (
     Split,
     is_among,
@@ -30,6 +34,24 @@ STAGE = "mine.pool"
 FUSED = "rrf"
 
 
+@dataclass(frozen=True)
+class Searching:
+    """How `pool` searches and fuses; in a recipe its fields are keys of the stage.
+
+    Attributes:
+        rrf_k: the constant of the fusion, score = sum of 1 / (rrf_k + rank).
+        processes: that share the documents in a search by vectors; see `index.shards`.
+        ray: let Ray Data find places for them, on all machines of its cluster.
+    """
+
+    rrf_k: int = RRF_K
+    processes: int = 1
+    ray: bool = False
+
+
+DEFAULT = Searching()
+
+
 def pool(
     collection: Collection,
     encoders: Sequence[Encoder],
@@ -37,7 +59,8 @@ def pool(
     split: str = "train",
     depth: int = 100,
     bm25: bool = True,
-    rrf_k: int = RRF_K,
+    settings: Searching = DEFAULT,
+    work: Path | None = None,
 ) -> Collection:
     """Search with BM25 and with each encoder, and fuse the runs by reciprocal rank.
 
@@ -57,19 +80,26 @@ def pool(
         split: whose queries to search for.
         depth: documents kept of each run and of the fusion.
         bm25: search with BM25 too.
-        rrf_k: the constant of the fusion, score = sum of 1 / (rrf_k + rank).
+        settings: constant of the fusion, and who searches; the result does not depend on the
+            latter as long as each process has the same number of threads.
+        work: folder where vectors are kept and looked for, see `core.kept`; with several machines
+            one that all of them share.
 
     Raises:
         SchemaError: the split has no queries, or one of them has no positive.
         UsageError: nothing to search with, two encoders of one name, or a depth below 1.
+        MissingExtra: Ray is asked for and not installed.
     """
     legs: list[Retriever] = [BM25()] if bm25 else []
-    legs += [Dense(encoder) for encoder in encoders]
+    sharing = Sharing(settings.processes, settings.ray)
+    dense = [Dense(encoder, work=work, sharing=sharing) for encoder in encoders]
     sources = {
-        leg.name: {"weights_id": getattr(encoder, "weights_id", encoder.name)}
-        for leg, encoder in zip(legs[len(legs) - len(encoders) :], encoders, strict=True)
+        leg.name: {"weights_id": getattr(leg.encoder, "weights_id", leg.encoder.name)}
+        for leg in dense
     }
-    return search_with(collection, legs, split=split, depth=depth, rrf_k=rrf_k, sources=sources)
+    how: dict[str, Any] = {"split": split, "depth": depth, "rrf_k": settings.rrf_k}
+    pooled = search_with(collection, [*legs, *dense], sources=sources, **how)
+    return note_search(pooled, encoders, split)
 
 
 def search_with(

@@ -6,8 +6,6 @@ source `teacher:NAME`. A teacher is asked about a pair once.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from annatto.core.encode import encode_documents, encode_queries
 from annatto.core.errors import InputError, SchemaError, UsageError
+from annatto.core.kept import document_vectors, query_vectors
 from annatto.core.score import score_pairs
 from annatto.core.types import BATCH_ROWS, Collection, Encoder, Scorer
-from annatto.core.vectorfile import encode_to, reading
+from annatto.mine.searched import said_before
 from annatto.mine.split import (
     Split,
     is_among,
@@ -32,6 +30,7 @@ from annatto.mine.split import (
 )
 from annatto.ops.fuse import standardised
 
+VERSION = 2
 STAGE = "mine.teach"
 SHARE = 0.8
 
@@ -47,7 +46,8 @@ def by_encoder(
 ) -> Collection:
     """Score candidates by the cosine of query and document, in [-1, 1].
 
-    Each query and each document that is needed is encoded once.
+    What the search of `mine.pool` with this encoder found has its score already, which is taken;
+    for all other pairs, each query and each document that is needed is encoded once.
 
     Paper: LG-ANNA, LG-ANNA-Embedding technical report, 2025, arXiv:2506.07438, "dense retriever
         and reranker" as teacher (abstract).
@@ -59,7 +59,7 @@ def by_encoder(
         pool: the source whose best `depth` are scored.
         depth: candidates scored per query, beside all positives.
         split: whose queries.
-        work: folder where the documents' vectors are kept and looked for; see `core.vectorfile`.
+        work: folder where vectors are kept and looked for; see `core.kept`.
 
     Raises:
         SchemaError: no candidates of `pool`.
@@ -67,15 +67,18 @@ def by_encoder(
     """
 
     def score(asked: Split, query_rows: np.ndarray, doc_rows: np.ndarray) -> np.ndarray:
-        needed, queries = np.unique(query_rows, return_inverse=True)
-        read, docs = np.unique(doc_rows, return_inverse=True)
-        query_vectors = encode_queries(encoder, asked.queries.take(pa.array(needed)))
-        doc_vectors = _document_vectors(collection, encoder, read, work)
-        scores = np.empty(len(docs), np.float32)
-        for start in range(0, len(docs), BATCH_ROWS):
+        pairs = query_rows * len(asked.doc_ids) + doc_rows
+        scores = said_before(collection, asked, encoder, pairs, STAGE)
+        left = np.flatnonzero(np.isnan(scores))
+        needed, queries = np.unique(query_rows[left], return_inverse=True)
+        read, docs = np.unique(doc_rows[left], return_inverse=True)
+        if len(left):
+            of_queries = query_vectors(encoder, asked.queries.take(pa.array(needed)), work)
+            of_docs = document_vectors(encoder, collection, read, work)
+        for start in range(0, len(left), BATCH_ROWS):
             block = slice(start, start + BATCH_ROWS)
-            found = query_vectors[queries[block]], doc_vectors[docs[block]]
-            scores[block] = np.einsum("nd,nd->n", *found)
+            found = of_queries[queries[block]], of_docs[docs[block]]
+            scores[left[block]] = np.einsum("nd,nd->n", *found)
         return scores
 
     return _taught(collection, encoder, score, pool=pool, depth=depth, split=split)
@@ -238,19 +241,6 @@ def _asked(collection: Collection, pool: str, depth: int, split: str) -> tuple[S
     rows = source_rows(collection, asked, pool, STAGE)
     best = asked.pairs(rows, STAGE)[numbers_of(rows, "rank", STAGE) <= depth]
     return asked, np.union1d(best, positive_pairs(collection, asked, STAGE))
-
-
-def _document_vectors(
-    collection: Collection, encoder: Encoder, rows: np.ndarray, work: Path | None
-) -> np.ndarray:
-    """(n, dim) float32 unit rows; with `work` from a file named by the encoder and the texts."""
-    if work is None:
-        return encode_documents(encoder, collection, rows)
-    digest = hashlib.sha256(json.dumps(reading(encoder, "document"), sort_keys=True).encode())
-    for texts in collection.document_texts(rows):
-        digest.update(json.dumps(texts).encode())
-    place = work / f"{digest.hexdigest()}.npy"
-    return encode_to(place, collection.document_texts(rows), count=len(rows), encoder=encoder)
 
 
 def _taught(

@@ -5,7 +5,7 @@ Order everywhere: score descending; of equal scores the row with the larger tie 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -13,12 +13,11 @@ import pyarrow.compute as pc
 
 from annatto.core.errors import UsageError
 from annatto.core.types import Neighbours
+from annatto.ops.best import LOW, Best, keys_of, scores_of
 
 BLOCK_ROWS = 4096
-QUERY_ROWS = 256
+QUERY_ROWS = 512
 QUERY_TILE = 16
-LOW = np.uint64(0xFFFFFFFF)
-SIGN = np.uint32(0x80000000)
 
 
 def search_blocks(
@@ -37,8 +36,8 @@ def search_blocks(
     Products are NumPy's (BLAS), padded with zeros to at least 16 queries by 4096 documents: BLAS
     takes other kernels for small shapes, which differ in the last bit. So on one machine a query's
     scores do not depend on which queries or documents it is searched with. That, and the exact
-    order of equal scores, is why this is not faiss, which promises neither. The price: with many
-    queries it took 1 to 3 times as long as faiss, with a single one 4 to 8 times (single timings).
+    order of equal scores, is why this is not faiss, which promises neither. Where torch finds a
+    GPU it computes there instead (`ops.topk_torch`), with the same promises.
 
     Args:
         queries: (q, d) float32, finite.
@@ -48,8 +47,8 @@ def search_blocks(
             row number when None. At most 2**32 documents.
 
     Returns:
-        scores (q, k) float32, best first, −inf pads; rows (q, k) int64, −1 pads. Memory is q * k
-        keys of 8 bytes and about 50 MiB.
+        scores (q, k) float32, best first, −inf pads; rows (q, k) int64, −1 pads. Memory is twice
+        q * k keys of 8 bytes, and about 50 MiB.
 
     Raises:
         UsageError: k is below 1.
@@ -58,23 +57,57 @@ def search_blocks(
     >>> search_blocks(documents[:1], [documents], 2).rows  # 1 and 2 tie at 0: the larger is first
     array([[0, 2]])
     """
+    import torch  # here: whoever only counts words, or asks for help, does not wait for it
+
     if k < 1:
         raise UsageError(f"k must be at least 1; found {k}.")
-    keys = np.zeros((len(queries), k), np.uint64)
+    if torch.cuda.is_available():
+        from annatto.ops import topk_torch
+
+        there = torch.device("cuda", torch.cuda.current_device())
+        cut = _cut(blocks, topk_torch.BLOCK_ROWS, tie_order)
+        found = topk_torch.search_on(there, queries, cut, k)
+        return Neighbours(found.scores, _rows(found.rows, tie_order))
+    best = Best(len(queries), k)
     chunks = [
         (start, _padded(queries[start : start + QUERY_ROWS], QUERY_TILE))
         for start in range(0, len(queries), QUERY_ROWS)
     ]
-    first = 0
-    for block in _cut(blocks):
-        ties = np.arange(first, first + len(block)) if tie_order is None else tie_order[first:]
-        low = ties[: len(block)].astype(np.uint64)
-        documents = _padded(block, BLOCK_ROWS).T
+    space = np.empty((max((len(chunk) for _, chunk in chunks), default=0), BLOCK_ROWS), np.float32)
+    for block, ties in _cut(blocks, BLOCK_ROWS, tie_order):
+        documents, low = _padded(block, BLOCK_ROWS).T, ties.astype(np.uint64)
         for start, chunk in chunks:
-            kept = keys[start : start + QUERY_ROWS]
-            _keep(kept, (chunk @ documents)[: len(kept), : len(block)], low)
-        first += len(block)
-    return _unpacked(keys, tie_order)
+            scores = np.matmul(chunk, documents, out=space[: len(chunk)])
+            best.offer(start, scores[: len(queries) - start, : len(block)], low)
+    return _unpacked(best.done(), tie_order)
+
+
+def merged(
+    found: Sequence[Neighbours], k: int, *, tie_order: np.ndarray | None = None
+) -> Neighbours:
+    """The k best of several searches in different documents, in the order of `search_blocks`.
+
+    Args:
+        found: at least one, of the same queries, each with its own k best; the rows of different
+            searches are different.
+        k: at least 1.
+        tie_order: (n,) int over all documents, as in `search_blocks`.
+
+    Returns:
+        What one search in all documents gives: scores (q, k) float32, rows (q, k) int64.
+
+    >>> one = Neighbours(np.array([[0.9, 0.5]], np.float32), np.array([[0, 1]]))
+    >>> two = Neighbours(np.array([[0.7, -np.inf]], np.float32), np.array([[2, -1]]))
+    >>> merged([one, two], 2).rows
+    array([[0, 2]])
+    """
+    scores = np.concatenate([one.scores for one in found], axis=1)
+    rows = np.concatenate([one.rows for one in found], axis=1)
+    ties = rows if tie_order is None else tie_order[rows]
+    keys = keys_of(scores, np.where(rows < 0, 0, ties).astype(np.uint64))
+    keys = np.sort(np.where(rows < 0, np.uint64(0), keys), axis=1)[:, ::-1]
+    short = max(0, k - keys.shape[1])
+    return _unpacked(np.pad(keys[:, :k], ((0, 0), (0, short))), tie_order)
 
 
 def rank_rows(scores: np.ndarray, tie_order: np.ndarray, k: int) -> np.ndarray:
@@ -107,10 +140,17 @@ def id_order(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return order
 
 
-def _cut(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def _cut(
+    blocks: Iterable[np.ndarray], rows: int, tie_order: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blocks of at most so many rows, with the tie orders of their documents."""
+    first = 0
     for block in blocks:
-        for start in range(0, len(block), BLOCK_ROWS):
-            yield block[start : start + BLOCK_ROWS]
+        for start in range(0, len(block), rows):
+            part = block[start : start + rows]
+            last = first + len(part)
+            yield part, np.arange(first, last) if tie_order is None else tie_order[first:last]
+            first = last
 
 
 def _padded(rows: np.ndarray, multiple: int) -> np.ndarray:
@@ -118,45 +158,16 @@ def _padded(rows: np.ndarray, multiple: int) -> np.ndarray:
     return np.pad(rows, ((0, missing), (0, 0))) if missing else rows
 
 
-def _keep(kept: np.ndarray, scores: np.ndarray, low: np.ndarray) -> None:
-    """Put the best of `scores` (q, m) into `kept` (q, k) in place; kept[:, 0] is the worst."""
-    worst = _scores(kept[:, 0])
-    hits = np.flatnonzero(scores >= worst[:, None])
-    query, column = np.divmod(hits, scores.shape[1])
-    counts = np.bincount(query, minlength=len(kept))
-    touched = np.flatnonzero(counts)
-    if not len(touched):
-        return
-    starts = np.cumsum(counts) - counts
-    merged = np.zeros((len(kept), kept.shape[1] + int(counts.max())), np.uint64)
-    merged[:, : kept.shape[1]] = kept
-    place = kept.shape[1] + np.arange(len(hits)) - starts[query]
-    merged[query, place] = _keys(scores.ravel()[hits], low[column])
-    merged = merged[touched]
-    merged.partition(merged.shape[1] - kept.shape[1], axis=1)
-    kept[touched] = merged[:, -kept.shape[1] :]
-
-
-def _keys(scores: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Unsigned integers in the order of (score, low); zero is below every one of them."""
-    bits = (scores + np.float32(0)).view(np.uint32)  # + 0 makes −0 equal 0
-    ordered = np.where(bits & SIGN, ~bits, bits | SIGN)
-    keys: np.ndarray = (ordered.astype(np.uint64) << np.uint64(32)) | low
-    return keys
-
-
-def _scores(keys: np.ndarray) -> np.ndarray:
-    ordered = (keys >> np.uint64(32)).astype(np.uint32)
-    bits = np.where(ordered & SIGN, ordered ^ SIGN, ~ordered)
-    return np.where(keys == 0, np.float32(-np.inf), bits.view(np.float32))
-
-
 def _unpacked(keys: np.ndarray, tie_order: np.ndarray | None) -> Neighbours:
-    keys.sort(axis=1)
-    keys = keys[:, ::-1]
-    rows = (keys & LOW).astype(np.int64)
-    if tie_order is not None and len(tie_order):
-        back = np.empty(len(tie_order), np.int64)
-        back[tie_order] = np.arange(len(tie_order))
-        rows = back[rows]
-    return Neighbours(_scores(keys), np.where(keys == 0, -1, rows))
+    """Keys, best first, as scores and rows."""
+    ties = np.where(keys == 0, -1, (keys & LOW).astype(np.int64))
+    return Neighbours(scores_of(keys), _rows(ties, tie_order))
+
+
+def _rows(ties: np.ndarray, tie_order: np.ndarray | None) -> np.ndarray:
+    """Row numbers of tie orders; −1 stays."""
+    if tie_order is None or not len(tie_order):
+        return ties
+    back = np.empty(len(tie_order), np.int64)
+    back[tie_order] = np.arange(len(tie_order))
+    return np.where(ties < 0, -1, back[ties])

@@ -255,6 +255,23 @@ def test_mine_takes_a_reranker_as_teacher_and_asks_it_once(call, tmp_path):
     assert (two.exit_code, "one teacher at a time" in two.stderr) == (2, True)
 
 
+def test_mine_keeps_vectors_and_two_processes_find_what_one_finds(call, tmp_path, monkeypatch):
+    monkeypatch.setattr("annatto.index.shards.BLOCK_ROWS", 16)
+    tiny_model(tmp_path / "model", kind="encoder")
+    save(tiny_collection(), tmp_path / "pairs")
+    words = ("mine", "pairs", "--model", "model", "--depth", "5", "--negatives", "2")
+    for name, more in (("one", ()), ("two", ("--processes", "2"))):
+        done = call(*words, "-o", name, *more)
+        assert done.exit_code == 0, done.stderr
+    one, two = (sorted((tmp_path / name).glob("*.parquet")) for name in ("one", "two"))
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "one.work").glob("*.npy")}
+    monkeypatch.setattr("annatto.models.embedder.Embedder.embed", pytest.fail)
+    assert len(stamps) >= 2
+    assert call(*words, "-o", "one").exit_code == 0
+    assert call(*words, "-o", "one", "--processes", "0").exit_code == 2
+
+
 @pytest.fixture
 def tiny_weights(monkeypatch, tmp_path_factory):
     """`tiny` made in a cache of its own."""

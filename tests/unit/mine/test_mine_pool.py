@@ -6,10 +6,26 @@ import pyarrow.compute as pc
 import pytest
 
 from annatto.core.errors import SchemaError, UsageError
+from annatto.core.store import save
 from annatto.core.tables import CANDIDATES, CORPUS, JUDGMENTS, QUERIES
 from annatto.core.types import Collection
-from annatto.mine.pool import pool, search_with
+from annatto.index import shards
+from annatto.mine.margin import relative
+from annatto.mine.pool import Searching, pool, search_with
+from annatto.mine.teach import by_encoder
 from annatto.testing import TinyEncoder, tiny_collection, tiny_encoder
+
+
+class Counting(TinyEncoder):
+    """A TinyEncoder that remembers what it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+
+    def encode(self, texts, *, prompt="document"):
+        self.asked += [(prompt, text) for text in texts]
+        return super().encode(texts, prompt=prompt)
 
 
 class Fixed:
@@ -158,6 +174,37 @@ def test_bm25_alone_and_an_encoder_alone_will_do():
 def test_the_same_call_gives_the_same_rows():
     first, second = (pool(tiny_collection(), [tiny_encoder()], depth=4) for _ in range(2))
     assert first.candidates.equals(second.candidates)
+
+
+def tables(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.parquet"))}
+
+
+@pytest.mark.parametrize("ray", [False, True])
+def test_two_processes_and_a_cluster_give_the_tables_of_one(tmp_path, monkeypatch, request, ray):
+    if ray:
+        request.getfixturevalue("ray_cluster")
+    monkeypatch.setattr(shards, "BLOCK_ROWS", 16)  # 60 documents are several blocks then
+    for name, settings in (("one", Searching()), ("two", Searching(processes=2, ray=ray))):
+        pooled = pool(tiny_collection(), [tiny_encoder()], depth=9, settings=settings)
+        taught = by_encoder(pooled, tiny_encoder(), depth=6)
+        save(relative(taught, source="teacher:tiny", k=2), tmp_path / name)
+    assert tables(tmp_path / "one") == tables(tmp_path / "two")
+    assert len(tables(tmp_path / "one")) == 5
+
+
+def test_an_encoder_that_searched_before_reads_nothing_again(tmp_path):
+    encoder = Counting()
+    plain = pool(tiny_collection(), [encoder], depth=5)
+    first = pool(tiny_collection(), [encoder], depth=5, work=tmp_path)
+    encoder.asked.clear()
+    again = pool(tiny_collection(), [encoder], depth=5, work=tmp_path)
+    assert encoder.asked == []
+    assert first.candidates.equals(plain.candidates)
+    assert again.candidates.equals(plain.candidates)
+    encoder.weights_id = "trained further"
+    pool(tiny_collection(), [encoder], depth=5, work=tmp_path)
+    assert {prompt for prompt, _ in encoder.asked} == {"document", "query/tiny"}
 
 
 def test_a_split_without_queries_is_named_with_those_there_are():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pytest
 
 from annatto.core import score
@@ -92,6 +93,54 @@ def test_an_encoder_is_asked_for_each_text_once(pooled):
     teach.by_encoder(pooled, encoder)
     assert len(encoder.asked) == len(set(encoder.asked))
     assert sum(prompt == "query/tiny" for prompt, _ in encoder.asked) == 20
+
+
+def same_as_tiny():
+    encoder = Counting()
+    encoder.name, encoder.weights_id = "tiny", "tiny-encoder-1"
+    return encoder
+
+
+def test_an_encoder_that_searched_is_asked_only_about_pairs_it_did_not_find():
+    encoder = same_as_tiny()
+    pooled = pool(tiny_collection(), [tiny_encoder()], bm25=False, depth=60)
+    taught = teach.by_encoder(pooled, encoder, depth=9)
+    assert encoder.asked == []
+    found = {(r["query_id"], r["doc_id"]): r["score"] for r in rows_of(pooled, "dense:tiny")}
+    rows = rows_of(taught, "teacher:tiny")
+    assert all(row["score"] == found[row["query_id"], row["doc_id"]] for row in rows)
+    few = pool(tiny_collection(), [tiny_encoder()], depth=2)
+    teach.by_encoder(few, encoder, depth=9)
+    known = {(r["query_id"], r["doc_id"]) for r in rows_of(few, "dense:tiny")}
+    missed = {(r["query_id"], r["doc_id"]) for r in rows_of(few, "rrf")} - known
+    assert 0 < len({doc for _, doc in missed}) == sum(p == "document" for p, _ in encoder.asked)
+
+
+@pytest.mark.parametrize("what", ["weights", "prompt", "query", "document", "split"])
+def test_what_another_model_or_other_texts_said_is_not_taken(what):
+    encoder, given = same_as_tiny(), tiny_collection()
+    pooled = pool(given, [tiny_encoder()], bm25=False, depth=60)
+    if what == "weights":
+        encoder.weights_id = "trained further"
+    elif what == "prompt":
+        encoder.prompts = {"query/tiny": Prompt("ask: {text}")}
+    elif what == "query":
+        place = pooled.queries.column_names.index("text")
+        texts = [f"{text} now" for text in pooled.queries["text"].to_pylist()]
+        queries = pooled.queries.set_column(place, "text", pa.array(texts, pa.large_string()))
+        pooled = dataclasses.replace(pooled, queries=queries)
+    elif what == "document":
+        table = given.corpus.to_table()
+        place = table.column_names.index("title")
+        titles = pa.array(["other"] * table.num_rows, pa.large_string())
+        corpus = ds.dataset(table.set_column(place, "title", titles))
+        pooled = dataclasses.replace(pooled, corpus=corpus)
+    else:  # another model of the same name searches for another split, and is noted for that only
+        other = TinyEncoder()
+        other.weights_id = encoder.weights_id = "another"
+        pooled = pool(pooled, [other], split="dev", bm25=False, depth=60)
+    teach.by_encoder(pooled, encoder, depth=9)
+    assert {prompt for prompt, _ in encoder.asked} == {"document", "query/tiny"}
 
 
 def test_a_query_with_an_instruction_of_its_own_is_shown_with_it(pooled):
@@ -245,9 +294,10 @@ def test_an_encoder_reads_documents_that_it_has_read_before_from_disk(pooled, tm
     encoder = Counting()
     encoder.name, encoder.weights_id = "tiny", "tiny-encoder-1"
     first = teach.by_encoder(pooled, encoder, work=tmp_path)
+    assert {prompt for prompt, _ in encoder.asked} == {"document", "query/tiny"}
     encoder.asked.clear()
     again = teach.by_encoder(pooled, encoder, work=tmp_path)
-    assert {prompt for prompt, _ in encoder.asked} == {"query/tiny"}
+    assert encoder.asked == []
     assert first.candidates.equals(plain.candidates)
     assert again.candidates.equals(plain.candidates)
     encoder.weights_id = "trained further"

@@ -3,7 +3,15 @@ import pyarrow as pa
 import pytest
 
 from annatto.core.errors import UsageError
-from annatto.ops.topk import BLOCK_ROWS, QUERY_ROWS, id_order, rank_rows, search_blocks
+from annatto.core.types import Neighbours
+from annatto.ops.topk import (
+    BLOCK_ROWS,
+    QUERY_ROWS,
+    id_order,
+    merged,
+    rank_rows,
+    search_blocks,
+)
 
 
 def brute_force(queries, documents, k, tie_order):
@@ -63,9 +71,9 @@ def test_scores_do_not_depend_on_the_company_of_a_query_or_a_document():
     rng = np.random.default_rng(0)
     documents = rng.standard_normal((BLOCK_ROWS + 50, 32)).astype(np.float32)
     documents[-1] = documents[0]
-    queries = rng.standard_normal((40, 32)).astype(np.float32)
+    queries = rng.standard_normal((QUERY_ROWS + 40, 32)).astype(np.float32)
     together = search_blocks(queries, [documents], len(documents))
-    for i in (0, 39):
+    for i in (0, 39, QUERY_ROWS - 1, QUERY_ROWS + 39):
         alone = search_blocks(queries[i : i + 1], [documents], len(documents))
         assert np.array_equal(alone.scores[0], together.scores[i])
     places = [np.flatnonzero(together.rows[0] == row)[0] for row in (len(documents) - 1, 0)]
@@ -79,6 +87,22 @@ def test_no_queries_and_no_documents_give_empty_and_padded_results():
     found = search_blocks(np.zeros((1, 3), np.float32), [], 2)
     assert found.rows.tolist() == [[-1, -1]]
     assert found.scores.tolist() == [[-np.inf, -np.inf]]
+
+
+def test_searches_in_different_documents_merge_to_one_search_in_all():
+    documents, queries = whole_numbers((900, 4), 0), whole_numbers((5, 4), 1)
+    order = np.random.default_rng(2).permutation(900)
+    for k in (3, 700, 1000):
+        expected = search_blocks(queries, [documents], k, tie_order=order)
+        parts = []
+        for first, last in ((0, 500), (500, 503), (503, 900)):
+            ties = np.argsort(np.argsort(order[first:last]))
+            found = search_blocks(queries, [documents[first:last]], k, tie_order=ties)
+            rows = np.where(found.rows < 0, -1, found.rows + first)
+            parts.append(Neighbours(found.scores, rows))
+        together = merged(parts, k, tie_order=order)
+        assert np.array_equal(together.rows, expected.rows)
+        assert np.array_equal(together.scores, expected.scores)
 
 
 def test_k_below_one_is_refused():
