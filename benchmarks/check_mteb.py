@@ -208,7 +208,8 @@ def main() -> None:
         apart = abs(row["ours"] - row["theirs"])
         print(f"{row['type']:19} {row['measure']:15} {row['ours']:.6f} {apart:8.1e}", flush=True)
     apart = max(abs(row["ours"] - row["theirs"]) for row in rows)
-    agree = apart <= TOLERANCE and all(row["kept"] and row["again"] == row["ours"] for row in rows)
+    turned = max(abs(row["again"] - row["ours"]) for row in rows)  # mteb keeps six digits
+    agree = max(apart, turned) <= TOLERANCE and all(row["kept"] for row in rows)
     report = {"name": "check_mteb", "agree": agree, "apart": apart, "rows": rows}
     print(json.dumps({**report, "machine": machine(), "commit": commit()}))
     sys.exit(not agree)

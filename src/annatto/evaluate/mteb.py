@@ -26,7 +26,8 @@ class TaskScore(NamedTuple):
         task: mteb's name.
         kind: its type, such as `STS`.
         measure: the name of its main score; higher is better.
-        value: the mean of the main score over splits and languages; None where the task failed.
+        value: the mean of the main score over splits and languages; mteb keeps six digits of it
+            for later calls. None where the task failed.
         was_kept: it was measured by an earlier call, and nothing was encoded for it now.
         failure: why there is no value; empty if there is one.
     """
