@@ -9,7 +9,7 @@ from annatto.core.types import Collection
 from annatto.core.words import words
 from annatto.mine.scored import expand
 from annatto.mine.split import Split, is_among
-from annatto.ops.shingles import jaccard, shingles_of, word_ids
+from annatto.ops.shingles import jaccard, shingles_of_each, word_ids
 
 NEAR = 0.8
 """Jaccard similarity of 3-word shingles from which two texts are near-twins, as in `data.twins`."""
@@ -73,8 +73,10 @@ def _is_near(
 
 def _shingles(collection: Collection, rows: np.ndarray) -> list[np.ndarray]:
     memory: dict[str, int] = {}
-    return [
-        shingles_of(word_ids(words(text), memory))
-        for texts in collection.document_texts(rows)
-        for text in texts
-    ]
+    return shingles_of_each(
+        [
+            word_ids(words(text), memory)
+            for texts in collection.document_texts(rows)
+            for text in texts
+        ]
+    )
