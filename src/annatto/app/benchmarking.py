@@ -44,7 +44,7 @@ def check_options(benchmark: object, *, systems: object, own: object) -> None:
 
     Args:
         benchmark: what --benchmark names, if anything.
-        systems: what --model, --compare and --untouched name.
+        systems: what --model, --compare, --untouched and --keep name.
         own: what --prompt and --dry-run say.
 
     Raises:
@@ -52,8 +52,8 @@ def check_options(benchmark: object, *, systems: object, own: object) -> None:
     """
     if benchmark and systems:
         raise UsageError(
-            "--benchmark measures the one model that is named first; leave out --model, --compare "
-            "and --untouched."
+            "--benchmark measures the one model that is named first; leave out --model, --compare, "
+            "--untouched and --keep."
         )
     if own and not benchmark:
         raise UsageError(

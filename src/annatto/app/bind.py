@@ -246,7 +246,10 @@ def _settings(
         raise UsageError(f"{where} needs {missing[0]} = …; add it to the stage.")
     if not grouped:
         return given, resolved
-    chosen = grouped(**{n: v for n, v in given.items() if n not in own})
+    try:
+        chosen = grouped(**{n: v for n, v in given.items() if n not in own})
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
     called = {n: v for n, v in given.items() if n in own} | {"settings": chosen}
     return called, resolved | dataclasses.asdict(chosen)
 

@@ -17,7 +17,9 @@ RESULTS = (
 
 def leaderboard(
     results: Annotated[list[Path], typer.Argument(help=RESULTS)],
-    seed: Annotated[int, typer.Option(help="Of the tasks that are drawn for the intervals.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of the tasks that are drawn for the intervals.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Rank models over tasks: Borda points, the interval of each place, and means.
@@ -85,7 +87,7 @@ def sample(
     split: Annotated[str, typer.Option(help="Whose queries to keep.")] = "test",
     depth: Annotated[int, typer.Option(help="Documents per query and retriever.")] = 250,
     queries: Annotated[int, typer.Option(help="How many to keep at most.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the queries that are drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the queries that are drawn.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Make a large corpus small but not easy: keep what BM25 and models find for its queries.

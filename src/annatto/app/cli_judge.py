@@ -53,7 +53,7 @@ def judge(
 
     way = Way(depth, seed, name or getpass.getuser(), difference)
     texts = read_text(queries).splitlines()
-    done = judge_to(collection, named(systems or []), texts, output, way=way)
+    done = judge_to(collection, named(systems or [], "--systems"), texts, output, way=way)
     if as_json:
         result({**asdict(done), "collection": str(output)}, "", as_json=True)
         return

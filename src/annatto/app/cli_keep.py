@@ -44,12 +44,14 @@ def merge(
     """
     from annatto.app.merging import Choice, merge_to
     from annatto.app.sources import named
+    from annatto.evaluate.tradeoff import check_share
 
+    check_share(keep_gain)
     choice = None
     if alpha == AUTO:
         if collection is None:
             raise UsageError("--alpha auto needs what AFTER was trained for: --collection PLACE.")
-        choice = Choice(collection, named(keep_task or []), keep_gain)
+        choice = Choice(collection, named(keep_task or [], "--keep-task"), keep_gain)
     done = merge_to(before, after, output, alpha=_number(alpha), choice=choice)
     if as_json or "curve" not in done:
         result(done, str(output), as_json=as_json)
@@ -66,7 +68,11 @@ def merge(
 def _number(word: str) -> float | None:
     if word == AUTO:
         return None
+    refusal = f"--alpha needs a number from 0 to 1, or auto; found '{word}'."
     try:
-        return float(word)
+        alpha = float(word)
     except ValueError as error:
-        raise UsageError(f"--alpha needs a number from 0 to 1, or auto; found '{word}'.") from error
+        raise UsageError(refusal) from error
+    if not 0 <= alpha <= 1:
+        raise UsageError(refusal)
+    return alpha

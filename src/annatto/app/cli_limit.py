@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from annatto.app.console import result, say, table
+from annatto.core.errors import UsageError
 from annatto.data.limit_words import Pattern
 
 SIZES = [46, 500, 2000]
@@ -50,6 +51,7 @@ def limit(
     from annatto.app.sources import gather
     from annatto.data.limit import limit as make
     from annatto.evaluate.critical import CAVEAT
+    from annatto.evaluate.limit import smallest
 
     if source:
         made = gather(source)
@@ -57,6 +59,15 @@ def limit(
     else:
         most = max(documents, default=0)
         made = make(pattern=pattern, queries=queries, documents=most, seed=seed)
+    least = smallest(made)
+    if small := [size for size in documents if size < least]:
+        if documents[: len(SIZES)] != SIZES and not source:
+            raise UsageError(
+                f"--documents {small[0]} leaves out documents that answer a query; this pattern "
+                f"with {queries:,} queries needs {least:,}: raise it, or lower --queries."
+            )
+        documents = sorted({least, *documents} - set(small))
+        say(f"fewer than {least:,} documents would leave out some that answer a query; left out")
     points = limit_to(model, made, output, sizes=documents, dims=dim)
     if as_json:
         result([asdict(point) for point in points], "", as_json=True)

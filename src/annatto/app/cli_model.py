@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from annatto.app.console import result, say, show, table
+from annatto.core.errors import UsageError
 from annatto.train.reranker_settings import RerankerSettings, RerankObjective
 from annatto.train.settings import Schedule, Settings, Tracker
 
@@ -98,7 +99,9 @@ def train(
         tracker=tracker,
         seed=seed,
     )
-    tasks = named(keep_task or []) if keep else None
+    if keep_task and not keep:
+        raise UsageError("--no-keep measures no other tasks, and --keep-task names one; give one.")
+    tasks = named(keep_task or [], "--keep-task") if keep else None
     train_to(collection, {**start, "dtype": dtype}, output, settings=settings, keep=tasks)
     result({"model": str(output)}, str(output), as_json=as_json)
 
@@ -221,7 +224,13 @@ def evaluate(
     from annatto.app.benchmarking import show as show_scores
     from annatto.app.sources import mapping, named
 
-    check_options(benchmark, systems=model or compare or untouched, own=prompt or dry_run)
+    check_options(
+        benchmark, systems=model or compare or untouched or keep or keep_task, own=prompt or dry_run
+    )
+    if (keep or keep_task) and not compare:
+        raise UsageError(
+            "--keep compares models on other tasks; say which: --compare AFTER=BEFORE."
+        )
     if benchmark:
         prompts = mapping(prompt or [], "--prompt TASK=STORED")
         asked = Asked(str(collection), benchmark, prompts, devices)
@@ -238,7 +247,7 @@ def evaluate(
         how=how,
         comparisons=compared,
         command=str(context.obj or ""),
-        keep=named(keep_task or []) if keep or keep_task else None,
+        keep=named(keep_task or [], "--keep-task") if keep or keep_task else None,
     )
     told = measuring.told(output)
     if as_json:

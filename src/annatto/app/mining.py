@@ -77,12 +77,13 @@ def mine_to(
             target.
     """
     from annatto.mine import report
-    from annatto.mine.calibrate import calibrate
+    from annatto.mine.calibrate import calibrate, check_target
     from annatto.mine.margin import relative, require
     from annatto.mine.pool import Searching, pool
 
     _check_teacher(way, models)
     _check_rho(way)
+    check_target(way.target)
     require(rho=way.rho, k=way.negatives)
     replaceable(output, "collection")
     opened = open_collection(collection)

@@ -145,7 +145,7 @@ def mapping(words: Sequence[str], option: str) -> dict[str, str]:
     return dict(found)
 
 
-def named(words: Sequence[str]) -> dict[str, str]:
+def named(words: Sequence[str], option: str = "--model") -> dict[str, str]:
     """`NAME=PLACE` or `PLACE` words as name to place; without a name, the place's last part.
 
     >>> named(["minilm", "new=runs/a/student"])
@@ -156,6 +156,6 @@ def named(words: Sequence[str]) -> dict[str, str]:
         name, _, place = word.rpartition("=")
         name = name or Path(place).name
         if name in found:
-            raise UsageError(f"two models are called '{name}'; name them: --model NAME=PLACE.")
+            raise UsageError(f"two places are called '{name}'; name them: {option} NAME=PLACE.")
         found[name] = place
     return found

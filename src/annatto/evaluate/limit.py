@@ -99,6 +99,11 @@ def answers_of(collection: Collection) -> np.ndarray:
     return found
 
 
+def smallest(collection: Collection) -> int:
+    """How many documents a measurement needs at least: all that answer a query."""
+    return int(answers_of(collection)[:, 1].max()) + 1
+
+
 def _require(sizes: Sequence[int], documents: int, last: int) -> None:
     if not sizes or max(sizes) > documents:
         raise UsageError(

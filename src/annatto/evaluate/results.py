@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,31 +79,48 @@ def _rows(place: Path) -> Iterator[Score]:
 
 
 def _of_csv(path: Path) -> Iterator[Score]:
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = csv.DictReader(file)
-        lost = [name for name in COLUMNS if name not in (lines.fieldnames or ())]
-        if lost:
-            raise InputError(
-                f"{path} needs the column '{lost[0]}'; found {', '.join(lines.fieldnames or ())}."
-            )
-        for number, line in enumerate(lines, start=2):
-            value = _number(line["score"] or "nan", f"{path}, line {number}")
-            yield Score(line["model"], line["task"], value, line.get("type") or "")
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # spreadsheets put a mark in front
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no UTF-8 text ({error}); save it as UTF-8.") from error
+    lines = csv.DictReader(text.splitlines())
+    names = lines.fieldnames or ()
+    if lost := [name for name in COLUMNS if name not in names]:
+        found = ", ".join(names) or "an empty file"
+        raise InputError(f"{path} needs the column '{lost[0]}'; found {found}.")
+    for number, line in enumerate(lines, start=2):
+        where = f"{path}, line {number}"
+        if not line["model"] or not line["task"]:
+            raise InputError(f"{where} needs a model and a task; mend it.")
+        yield Score(line["model"], line["task"], _score(line["score"], where), line.get("type", ""))
 
 
 def _of_mteb(path: Path) -> Score:
     said = read_json(path)
     if not isinstance(said, dict) or not isinstance(said.get("scores"), dict):
         raise InputError(f"{path} is no result of mteb (it has no scores); leave it out.")
-    parts: list[Any] = [part for split in said["scores"].values() for part in split]
+    splits = [split for split in said["scores"].values() if isinstance(split, list)]
+    parts: list[Any] = [part for split in splits for part in split if isinstance(part, dict)]
     found = [_number(part.get("main_score"), str(path)) for part in parts]
-    if not found:
-        raise InputError(f"{path} holds no main score; measure the task again, or leave it out.")
+    if not found or not said.get("task_name"):
+        raise InputError(
+            f"{path} holds no task's name or no main score; measure the task again, or leave it "
+            "out."
+        )
     return Score(path.parent.parent.name, str(said["task_name"]), float(np.mean(found)))
 
 
+def _score(said: str | None, where: str) -> float:
+    """The number, or NaN where the cell is empty."""
+    return _number(said, where) if said else math.nan
+
+
 def _number(said: Any, where: str) -> float:
+    refusal = f"{where}: the score '{said}' is no number; mend it."
     try:
-        return float(said)
+        value = float(said)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: the score '{said}' is no number; mend it.") from error
+        raise InputError(refusal) from error
+    if not math.isfinite(value):
+        raise InputError(refusal)
+    return value

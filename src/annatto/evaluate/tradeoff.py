@@ -100,8 +100,10 @@ def choose(points: Sequence[Point], *, keep_gain: float = KEEP_GAIN) -> Point:
         keep_gain: share of the gain that must be kept.
 
     Raises:
-        UsageError: there was no gain on the split that the curve was measured on.
+        UsageError: there was no gain on the split that the curve was measured on, or `keep_gain`
+            is no share.
     """
+    check_share(keep_gain)
     if np.isnan(points[0].gain_kept):
         raise UsageError(
             f"nothing was gained ({MEASURE} {points[0].gained:.3f} before, "
@@ -110,3 +112,13 @@ def choose(points: Sequence[Point], *, keep_gain: float = KEEP_GAIN) -> Point:
         )
     enough = [one for one in points if one.gain_kept >= keep_gain]
     return max(enough, key=lambda one: (np.nan_to_num(one.loss_back), one.alpha))
+
+
+def check_share(keep_gain: float) -> None:
+    """Refuse what is no share of a gain.
+
+    Raises:
+        UsageError: it is not from 0 to 1.
+    """
+    if not 0 <= keep_gain <= 1:
+        raise UsageError(f"keep_gain is a share from 0 to 1; found {keep_gain:g}; try 0.8.")

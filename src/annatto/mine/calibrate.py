@@ -117,9 +117,18 @@ def calibrate(
     )
 
 
-def _require(target: float, rhos: Sequence[float], k: int) -> None:
+def check_target(target: float) -> None:
+    """Refuse what is no share of false negatives.
+
+    Raises:
+        UsageError: it is not from 0 to 1.
+    """
     if not 0 <= target <= 1:
         raise UsageError(f"{WHERE} needs a target from 0 to 1; found {target}; try 0.05.")
+
+
+def _require(target: float, rhos: Sequence[float], k: int) -> None:
+    check_target(target)
     if not rhos or not all(0 < rho <= 1 for rho in rhos):
         raise UsageError(
             f"{WHERE} needs rhos above 0 and at most 1; found {list(rhos)}; try {list(RHOS)}."

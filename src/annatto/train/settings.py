@@ -155,6 +155,11 @@ class Settings:
             )
 
     def _check_terms(self) -> None:
+        if not self.terms or len(set(self.terms)) < len(self.terms):
+            raise UsageError(
+                f"terms needs each of what it names once, and at least one; found "
+                f"{list(self.terms)}; try ['document']."
+            )
         for name, task in self.tasks.items():
             is_alone = task.objective == "contrastive" and not task.in_batch_negatives
             if is_alone and not self.sees_documents:

@@ -45,12 +45,20 @@ def same(found, expected):
     assert found.scores.tobytes() == expected.scores.tobytes()
 
 
-def test_two_processes_give_the_bytes_of_one_search(place, vectors, queries, order):
+def test_two_processes_give_the_bytes_of_one_search(monkeypatch, place, vectors, queries, order):
     expected = search_blocks(queries, [vectors], 7, tie_order=order)
+    started, spread = [], shards._in_processes
+
+    def spy(queries, k, parts):
+        started.append(len(parts))
+        return spread(queries, k, parts)
+
+    monkeypatch.setattr(shards, "_in_processes", spy)
     alone = search_shards(place, queries, 7, sharing=Sharing(), tie_order=order)
     two = search_shards(place, queries, 7, sharing=Sharing(2), tie_order=order)
     same(alone, expected)
     same(two, expected)
+    assert started == [2]
 
 
 def test_any_number_of_shards_gives_the_bytes_of_one(monkeypatch, place, vectors, queries, order):
