@@ -17,6 +17,13 @@ CURVES = {
     "lr": "learning rate",
 }
 """Columns of the training log that are drawn, and what they are."""
+UNITS = {
+    "loss": "loss (no unit)",
+    "dev": "nDCG@10, 0 to 1",
+    "gradient": "length (no unit)",
+    "lr": "rate (no unit)",
+}
+"""What their axes are called."""
 SAID = ("steps", "batch_size", "negatives", "lr", "schedule", "lora_rank", "temperature", "teacher")
 """Settings of a training that the page names."""
 CUT = ("queries", "examples", "queries cut", "documents cut", "negatives without a teacher score")
@@ -50,7 +57,7 @@ def _curve(log: list[Mapping[str, Any]], name: str, system: str) -> str:
     title = f"{system}: {CURVES[name]} by step"
     return figure(
         escape(CURVES[name]),
-        charts.curve(points, title=title, x_name="step (one batch each)", y_name=name),
+        charts.curve(points, title=title, x_name="step (one batch each)", y_name=UNITS[name]),
     )
 
 

@@ -29,7 +29,7 @@ code, pre { background: var(--box); border-radius: 3px; padding: 0.1em 0.3em;
  overflow-wrap: anywhere; white-space: pre-wrap; }
 pre { padding: 0.7rem; }
 .charts { display: grid; gap: 1.2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%,
- 24rem), 1fr)); align-items: start; }
+ 24rem), 1fr)); align-items: start; margin: 0.9rem 0; }
 figure { margin: 0; min-width: 0; } figcaption { margin-bottom: 0.3rem; overflow-wrap: anywhere; }
 svg { width: 100%; max-width: 34rem; height: auto; display: block; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: 0.9rem; }

@@ -238,16 +238,17 @@ def _strata(told: Told) -> Iterator[str]:
         return
     yield "<h2>By kind of query</h2>"
     yield paragraph(f"Mean {told['table'][0]['measure']}. {details.ABOUT_STRATA}")
+    systems = list(dict.fromkeys(row["system"] for row in told["table"]))
+    pairs = [f"{one['after']} − {one['before']}" for one in told["comparisons"]]
     rows = [
         [
             *(one["feature"], one["label"], f"{one['queries']:,}"),
-            *(f"{mean:.3f}" for mean in one["means"].values()),
-            *(_change(*ends) for ends in one["differences"].values()),
+            *(f"{one['means'][system]:.3f}" for system in systems),
+            *(_change(*one["differences"][pair]) for pair in pairs),
         ]
         for one in found
     ]
-    names = ["feature", "range", "queries", *found[0]["means"], *found[0]["differences"]]
-    yield grid(names, rows, texts=(0,))
+    yield grid(["feature", "range", "queries", *systems, *pairs], rows, texts=(0,))
 
 
 def _health(told: Told) -> Iterator[str]:

@@ -90,8 +90,9 @@ def write(  # noqa: PLR0913 - each is one line of a recipe's stage
             "plots": pictures,
         }
         write_json(place / "report.json", machine)
-        (place / "report.html").write_text(page(read_json(place / "report.json")), encoding="utf-8")
-        model_card.write_all(machine, place / "model-cards")
+        told = read_json(place / "report.json")
+        (place / "report.html").write_text(page(told), encoding="utf-8")
+        model_card.write_all(told, place / "model-cards")
         write_tsv(query_table(evaluation, compared), place / "queries.tsv")
         if timing is not None:
             write_json(place / "timing.json", dict(timing))
