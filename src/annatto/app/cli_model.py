@@ -258,7 +258,7 @@ def evaluate(
             show(measuring.sentence(one))
     for one in told:
         say(measuring.needed(one))
-    say(f"the report is {output / 'report' / 'report.md'}")
+    say(f"the report is {output / 'report' / 'report.html'}")
 
 
 def show_prompt(

@@ -116,7 +116,7 @@ def show_result(evaluation: Path, report: Path) -> None:
     for one in read_json(report / "report.json")["comparisons"]:
         show(sentence(one))
     show(f"Python {platform.python_version()}, collection {found.notes['collection'][:16]}")
-    show(f"plots and figures: {report / 'report.md'}")
+    show(f"plots and figures: {report / 'report.html'}")
 
 
 def show_searches(index: Path) -> None:

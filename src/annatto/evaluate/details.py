@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +13,25 @@ from annatto.evaluate.strata import FEWEST, Result
 GIVEN = (0.01, 0.02, 0.05)
 """Differences for which a report says how many more queries would show them."""
 VECTORS = ("anisotropy", "uniformity", "alignment", "hubness")
+ABOUT_COMPARISONS = (
+    "Of the same queries, 10,000 samples: 95 % interval and p by paired bootstrap, p' by paired "
+    "randomisation, corrected (Holm) for all comparisons of this table. A difference is called "
+    "clear when its interval leaves 0 out and p' is at most 0.05. Effect: the difference in "
+    "standard deviations of the queries' differences."
+)
+ABOUT_STRATA = (
+    "By thirds of each feature; differences with 95 % intervals where there are at least "
+    f"{FEWEST} queries, each for itself: with so many rows, some leave 0 out by chance. Lexical "
+    "overlap: the largest share of the query's words that one of its positives holds. Document "
+    "words: of its positives, their mean."
+)
+ABOUT_VECTORS = (
+    "Anisotropy: mean cosine of two documents (0: none). Uniformity: lower = more evenly spread. "
+    "Alignment: squared distance of queries and positives, lower = closer. Hubness: skewness of "
+    "how often a document is near others (above 1: a few crowd into most lists). Shared: documents "
+    "whose vector another one has, too. Length: of the shortest and the longest vector. Cut: "
+    "documents read only in part."
+)
 
 
 def record(evaluation: Evaluation, one: Comparison) -> dict[str, Any]:
@@ -32,12 +51,7 @@ def comparisons(compared: Sequence[Comparison]) -> Iterator[str]:
     """Differences with how sure they are, and what it would take to see smaller ones."""
     yield "## Comparisons"
     yield ""
-    yield (
-        f"{compared[0].measure} of the same queries, 10,000 samples: 95 % interval and p by paired "
-        "bootstrap, p' by paired randomisation, corrected (Holm) for all comparisons of this "
-        "table. A difference is called clear when its interval leaves 0 out and p' is at most "
-        "0.05. Effect: the difference in standard deviations of the queries' differences."
-    )
+    yield f"{compared[0].measure}. {ABOUT_COMPARISONS}"
     yield ""
     columns = ["after", "before", "difference", "95 % interval", "", "wins", "ties", "losses"]
     yield line([*columns, "effect", "p'"])
@@ -59,12 +73,7 @@ def strata(results: Sequence[Result], measure: str) -> Iterator[str]:
     first = results[0]
     yield "## By kind of query"
     yield ""
-    yield (
-        f"Mean {measure} of the queries by thirds of each feature; differences with 95 % intervals "
-        f"where there are at least {FEWEST} queries, each for itself: with so many rows, some "
-        "leave 0 out by chance. Lexical overlap: the largest share of the query's words that one "
-        "of its positives holds. Document words: of its positives, their mean."
-    )
+    yield f"Mean {measure}. {ABOUT_STRATA}"
     yield ""
     yield line(["feature", "range", "queries", *first.means, *first.differences])
     yield line(["---"] * (3 + len(first.means) + len(first.differences)))
@@ -82,23 +91,63 @@ def vectors(evaluation: Evaluation) -> Iterator[str]:
         return
     yield "## Health of the vectors"
     yield ""
-    yield (
-        "Anisotropy: mean cosine of two documents (0: none). Uniformity: lower = more evenly "
-        "spread. Alignment: squared distance of queries and positives, lower = closer. Hubness: "
-        "skewness of how often a document is near others (above 1: a few crowd into most lists). "
-        "Shared: documents whose vector another one has, too. Cut: documents read only in part."
-    )
+    yield ABOUT_VECTORS
     yield ""
     names = [*VECTORS, "shared", "length", "cut"]
     yield line(["system", *names])
     yield line(["---"] * (1 + len(names)))
     for system, one in found.items():
-        figures = [f"{one[name]:.3f}" for name in VECTORS]
-        length = f"{one['norm_low']:.3f}–{one['norm_high']:.3f}"
-        cut = evaluation.notes["cut"].get(system)
-        share = f"{100 * cut['documents'] / one['documents']:.1f} %" if cut else "–"
-        yield line([system, *figures, f"{one['duplicates']:,}", length, share])
+        yield line([system, *health_cells(one, evaluation.notes["cut"].get(system))])
     yield ""
+
+
+def health_cells(one: Mapping[str, Any], cut: Mapping[str, int] | None) -> list[str]:
+    """One system's figures as text: those of VECTORS, then shared, length, cut."""
+    figures = [f"{one[name]:.3f}" for name in VECTORS]
+    length = f"{one['norm_low']:.3f}–{one['norm_high']:.3f}"
+    share = f"{100 * cut['documents'] / one['documents']:.1f} %" if cut else "–"
+    return [*figures, f"{one['duplicates']:,}", length, share]
+
+
+def skipped(notes: Mapping[str, Any]) -> Iterator[str]:
+    """What was cut or left out, and how untouched systems were read: a sentence each."""
+    sizes = notes["sizes"]
+    left = sizes["queries without positives"]
+    yield f"{left:,} {notes['split']} queries have no positive and were left out."
+    for system, cut in notes["cut"].items():
+        yield (
+            f"{system} reads at most {cut['limit']:,} tokens: the end of {cut['documents']:,} of "
+            f"{sizes['documents']:,} documents and of {cut['queries']:,} of {sizes['queries']:,} "
+            "queries was cut off."
+        )
+    for system, how in notes["untouched"].items():
+        reads = "with" if how["instruction"] else "without"
+        others = "; ".join(
+            f"{row['pooling']} {'with' if row['instruction'] else 'without'} {row['value']:.3f}"
+            for row in how["dev"]
+        )
+        yield (
+            f"{system} is shown at its best: {how['pooling']} pooling, {reads} instruction, "
+            f"chosen by {how['chosen by']} ({others})."
+        )
+
+
+def measured(notes: Mapping[str, Any]) -> Iterator[str]:
+    """What was measured with what, and how: a sentence each, hashes and versions among them."""
+    sizes = notes["sizes"]
+    origins = ", ".join(f"{count:,} of {origin}" for origin, count in notes["origins"].items())
+    yield (
+        f"{sizes['queries']:,} {notes['split']} queries, {sizes['documents']:,} documents, "
+        f"{sizes['positives']:,} positives ({origins})"
+    )
+    yield f"collection `{notes['collection']}`"
+    for system, said in notes.get("models", {}).items():
+        yield f"weights of {system} `{said['weights_id']}`"
+    yield ", ".join(f"{name} {version}" for name, version in notes["versions"].items())
+    yield (
+        "every system searched the whole corpus; measures by ir-measures, ties in trec_eval's "
+        "order; a query without results counts as 0"
+    )
 
 
 def probability(p: float) -> str:

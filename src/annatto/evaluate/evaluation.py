@@ -34,7 +34,7 @@ class Evaluation:
         judgments: the JUDGMENTS they were measured by, all with grades above 0.
         notes: plain JSON values: `systems` in order, `split`, `sizes`, `origins`, `synthetic`,
             `collection` (hash), `versions`, `cut`, `health` of dense systems' vectors, `untouched`
-            and how they were chosen.
+            and how they were chosen, `models` (see `evaluate.described`).
         features: what each query and its positives are, see `evaluate.strata`; q rows, or none.
     """
 

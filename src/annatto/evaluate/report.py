@@ -1,4 +1,4 @@
-"""An evaluation for people (report.md and pictures) and for machines (report.json)."""
+"""An evaluation for people (report.html, report.md and pictures) and for machines (report.json)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annatto.core.atomic import new_folder, refuse_other, write_json
+from annatto.core.atomic import new_folder, read_json, refuse_other, write_json
 from annatto.core.tables import rows_of
-from annatto.evaluate import details, forgetting, plots
+from annatto.core.types import Collection
+from annatto.evaluate import details, figures, forgetting, model_card, plots
 from annatto.evaluate.compare import Comparison, Row, compare_all, moved_most, table
 from annatto.evaluate.evaluation import CARD, Evaluation
+from annatto.evaluate.page import SYNTHETIC, page
 from annatto.evaluate.query_table import query_table, write_tsv
 from annatto.evaluate.strata import by_stratum
 
-VERSION = 2
-SYNTHETIC = "measured on synthetic queries only: no evidence for your users' queries"
+VERSION = 3
 LONGEST_TEXT = 110
+NOT_MINED: Mapping[str, Collection] = {}
 
 
-def write(
+def write(  # noqa: PLR0913 - each is one line of a recipe's stage
     evaluation: Evaluation,
     folder: Path,
     *,
@@ -31,10 +33,13 @@ def write(
     timing: Mapping[str, float] | None = None,
     command: str = "",
     keep: Evaluation | None = None,
+    mined: Mapping[str, Collection] = NOT_MINED,
 ) -> Path:
-    """Write report.md, report.json, queries.tsv, metrics.png, separation.png and queries.png.
+    """Write report.html, report.md, report.json, queries.tsv and up to three PNGs.
 
-    separation.png needs a dense system, queries.png a comparison; without them they are left out.
+    report.html is one file that loads nothing (`evaluate.page`); all its figures are those of
+    report.json. separation.png needs a dense system, queries.png a comparison; without them they
+    are left out. For every system that was trained here, model-cards/SYSTEM.md is its model card.
 
     Args:
         evaluation: what to report.
@@ -46,6 +51,8 @@ def write(
         command: the exact command that leads to these figures.
         keep: the compared systems on other tasks (`evaluate.keep.measure`); what was clearly
             forgotten is the first line of the page.
+        mined: collections that were trained on, by a name for people: what mining and relabelling
+            made of their candidates is shown.
 
     Returns:
         Path of report.md.
@@ -68,16 +75,24 @@ def write(
         lines += [*_skipped(evaluation), *kept.sections, "", *_how(evaluation, command)]
         (place / "report.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
         machine = {
+            "title": title,
             "headline": headline(evaluation, rows, compared),
             "table": [asdict(row) for row in rows],
+            "tasks": figures.by_task(evaluation, main),
             "comparisons": [details.record(evaluation, one) for one in compared],
+            "points": [figures.points(evaluation, one) for one in compared],
+            "separation": figures.separation(evaluation),
             "strata": [asdict(one) for one in results],
+            "mining": [figures.mining(name, one) for name, one in mined.items()],
             "notes": dict(evaluation.notes),
             "command": command,
             "forgetting": list(kept.figures),
             "plots": pictures,
         }
         write_json(place / "report.json", machine)
+        told = read_json(place / "report.json")
+        (place / "report.html").write_text(page(told), encoding="utf-8")
+        model_card.write_all(told, place / "model-cards")
         write_tsv(query_table(evaluation, compared), place / "queries.tsv")
         if timing is not None:
             write_json(place / "timing.json", dict(timing))
@@ -201,43 +216,13 @@ def _first_rank(evaluation: Evaluation, system: str) -> list[str]:
 def _skipped(evaluation: Evaluation) -> Iterator[str]:
     yield "## What was cut or left out"
     yield ""
-    sizes = evaluation.notes["sizes"]
-    left = sizes["queries without positives"]
-    yield f"- {left:,} {evaluation.notes['split']} queries have no positive and were left out."
-    for system, cut in evaluation.notes["cut"].items():
-        yield (
-            f"- {system} reads at most {cut['limit']:,} tokens: the end of {cut['documents']:,} of "
-            f"{sizes['documents']:,} documents and of {cut['queries']:,} of {sizes['queries']:,} "
-            "queries was cut off."
-        )
-    for system, how in evaluation.notes["untouched"].items():
-        reads = "with" if how["instruction"] else "without"
-        others = "; ".join(
-            f"{row['pooling']} {'with' if row['instruction'] else 'without'} {row['value']:.3f}"
-            for row in how["dev"]
-        )
-        yield (
-            f"- {system} is shown at its best: {how['pooling']} pooling, {reads} instruction, "
-            f"chosen by {how['chosen by']} ({others})."
-        )
+    yield from (f"- {said}" for said in details.skipped(evaluation.notes))
 
 
 def _how(evaluation: Evaluation, command: str) -> Iterator[str]:
-    notes = evaluation.notes
-    sizes = notes["sizes"]
     yield "## How it was measured"
     yield ""
-    origins = ", ".join(f"{count:,} of {origin}" for origin, count in notes["origins"].items())
-    yield (
-        f"- {sizes['queries']:,} {notes['split']} queries, {sizes['documents']:,} documents, "
-        f"{sizes['positives']:,} positives ({origins})"
-    )
-    yield f"- collection `{notes['collection']}`"
-    yield "- " + ", ".join(f"{name} {version}" for name, version in notes["versions"].items())
-    yield (
-        "- every system searched the whole corpus; measures by ir-measures, ties in trec_eval's "
-        "order; a query without results counts as 0"
-    )
+    yield from (f"- {said}" for said in details.measured(evaluation.notes))
     if command:
         yield f"- command: `{command}`"
 

@@ -16,6 +16,7 @@ from annatto.core.progress import track
 from annatto.core.store import collection_hash
 from annatto.core.tables import concat
 from annatto.core.types import Collection, Encoder, Prompt, Retriever, query_prompts
+from annatto.evaluate.described import described
 from annatto.evaluate.evaluation import Evaluation
 from annatto.evaluate.health import health
 from annatto.evaluate.measures import DEPTH, per_query
@@ -28,7 +29,7 @@ from annatto.index.retriever import Dense
 
 __all__ = ["Evaluation", "evaluate"]
 
-VERSION = 2
+VERSION = 3
 WORDS = "BM25"
 LIBRARIES = ("annatto", "numpy", "torch", "transformers", "bm25s", "ir-measures")
 
@@ -108,6 +109,9 @@ def evaluate(
         **_about(collection, chosen),
         "untouched": variants,
         "cut": _cut(collection, readings),
+        "models": {
+            name: said for name, one in readings.items() if (said := described(one.encoder))
+        },
         "health": {name: one for name, one in figures.items() if one},
     }
     return Evaluation(
@@ -195,7 +199,11 @@ def _about(collection: Collection, chosen: Selection) -> dict[str, Any]:
         "origins": found,
         "synthetic": all(is_synthetic(origin) for origin in found),
         "collection": collection_hash(collection),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": {
+            "python": platform.python_version(),
+            **_versions(),
+            "machine": f"{platform.system()} {platform.machine()}",
+        },
     }
 
 
