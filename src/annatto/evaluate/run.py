@@ -92,7 +92,7 @@ def evaluate(
         dense = Dense(encoder, name=name)
         runs.append(_search(dense, collection, queries))
         separations.append(
-            separate(collection, encoder, queries, chosen.positives, runs[-1], seed=seed)
+            separate(collection, dense, queries, chosen.positives, runs[-1], seed=seed)
         )
         figures[name] = _health(dense, collection, separations[-1], seed)
     if bm25:

@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annatto.core.encode import encode_documents, encode_queries
+from annatto.core.encode import encode_queries
 from annatto.core.tables import TEXT, rows_of
-from annatto.core.types import Collection, Encoder
+from annatto.core.types import Collection
 from annatto.evaluate.measures import ranking
+from annatto.index.retriever import Dense
 
 KINDS = ("positive", "hardest negative", "random")
 SEPARATION = pa.schema([("system", TEXT), ("kind", TEXT), ("value", pa.float64())])
@@ -18,7 +19,7 @@ MOST_QUERIES = 256
 
 def separate(
     collection: Collection,
-    encoder: Encoder,
+    dense: Dense,
     queries: pa.Table,
     positives: pa.Table,
     run: pa.Table,
@@ -27,17 +28,16 @@ def separate(
 ) -> pa.Table:
     """Cosines of queries with their positives, their hardest negative and a random document.
 
-    At most 256 queries, drawn by `seed`, the same ones for every system; their few documents are
-    encoded once more, which costs less than keeping all vectors. The hardest negative is the
-    best-ranked document of the run that is not a positive. The random document is any one of the
-    corpus, left out where it is a positive.
+    At most 256 queries, drawn by `seed`, the same ones for every system. The hardest negative is
+    the best-ranked document of the run that is not a positive. The random document is any one of
+    the corpus, left out where it is a positive.
 
     Args:
         collection: whose documents `run` found.
-        encoder: made the vectors.
+        dense: made `run`, and holds the documents' vectors.
         queries: QUERIES, the ones that were measured.
         positives: JUDGMENTS with grades above 0.
-        run: CANDIDATES of this encoder, with scores.
+        run: CANDIDATES of `dense`, with scores.
         seed: of the draws.
 
     Returns:
@@ -53,7 +53,7 @@ def separate(
     others = found[:, ~_among(found, known)]
     first = np.unique(others[0], return_index=True)[1]
     pairs = [known, others[:, first], chance[:, ~_among(chance, known)]]
-    cosines = _cosines(collection, encoder, asked, np.concatenate(pairs, axis=1))
+    cosines = _cosines(dense, asked, np.concatenate(pairs, axis=1))
     kinds = [kind for kind, pair in zip(KINDS, pairs, strict=True) for _ in range(pair.shape[1])]
     system = pa.repeat(run["source"][0] if run.num_rows else pa.scalar("", TEXT), len(kinds))
     return pa.table({"system": system, "kind": kinds, "value": cosines}).cast(SEPARATION)
@@ -71,11 +71,9 @@ def _among(pairs: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.isin(pairs[0] * size + pairs[1], others[0] * size + others[1])
 
 
-def _cosines(
-    collection: Collection, encoder: Encoder, queries: pa.Table, pairs: np.ndarray
-) -> np.ndarray:
+def _cosines(dense: Dense, queries: pa.Table, pairs: np.ndarray) -> np.ndarray:
     rows, place = np.unique(pairs[1], return_inverse=True)
-    documents = encode_documents(encoder, collection, rows)
-    asked = encode_queries(encoder, queries)
+    documents = dense.take(rows)
+    asked = encode_queries(dense.encoder, queries)
     cosines: np.ndarray = np.einsum("nd,nd->n", asked[pairs[0]], documents[place])
     return cosines.astype(np.float64)

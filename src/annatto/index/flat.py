@@ -142,3 +142,21 @@ class FlatIndex:
         if self._file is not None and self._added:
             self._file.flush()
             yield np.memmap(self._file, np.float32, "r", shape=(self._added, self.dim))
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """The vectors of these rows, in their order; (m, dim) float32 copies.
+
+        Raises:
+            IndexError: a row is below 0 or past the end.
+        """
+        wanted = np.asarray(rows, np.int64)
+        if wanted.size and not 0 <= int(wanted.min()) <= int(wanted.max()) < len(self):
+            raise IndexError(
+                f"rows must be from 0 to {len(self) - 1}; found {wanted.min()} to {wanted.max()}"
+            )
+        taken, first = np.empty((len(wanted), self.dim), np.float32), 0
+        for block in self.blocks():
+            here = (wanted >= first) & (wanted < first + len(block))
+            taken[here] = block[wanted[here] - first]
+            first += len(block)
+        return taken

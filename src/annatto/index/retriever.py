@@ -90,6 +90,10 @@ class Dense:
         """The documents' vectors in corpus order, as (m, dim) float32 arrays."""
         return self._vectors.blocks()
 
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """(m, dim) float32 vectors of the documents at these corpus rows."""
+        return self._vectors.take(rows)
+
 
 class Hybrid:
     """A Retriever that fuses what others find by reciprocal rank fusion (see `ops.fuse.rrf`).

@@ -47,6 +47,21 @@ def test_a_bad_encoder_is_shown_to_be_bad():
     assert found.systems == ["backwards"]
 
 
+def test_every_document_is_encoded_once():
+    class Counting:
+        name, dim = "counting", 64
+        documents: list[str] = []  # noqa: RUF012
+
+        def encode(self, texts, *, prompt="document"):
+            self.documents.extend(texts if prompt == "document" else [])
+            return tiny_encoder().encode(texts, prompt=prompt)
+
+    encoder = Counting()
+    found = evaluate(tiny_collection(), {"counting": encoder}, bm25=False)
+    assert len(encoder.documents) == 60
+    assert found.separation.num_rows > 24
+
+
 def test_there_is_one_value_for_every_system_measure_and_query(measured):
     assert measured.scores.num_rows == 2 * 3 * 12
     assert measured.measures == ["nDCG@10", "R@100", "RR@10"]

@@ -71,3 +71,16 @@ def test_a_missing_or_damaged_file_is_named(tmp_path):
     np.save(tmp_path / "vectors.npy", np.ones(3))
     with pytest.raises(InputError, match="must hold float32 rows"):
         FlatIndex.load(tmp_path)
+
+
+def test_vectors_are_taken_by_row_from_the_file_and_from_what_was_added(tmp_path):
+    vectors = np.random.default_rng(0).standard_normal((7, 3), np.float32)
+    index = FlatIndex(3)
+    index.add(vectors[:4])
+    index.save(tmp_path)
+    loaded = FlatIndex.load(tmp_path)
+    loaded.add(vectors[4:])
+    rows = np.array([6, 0, 3, 3, 4])
+    assert (loaded.take(rows) == vectors[rows]).all()
+    with pytest.raises(IndexError, match="found 2 to 7"):
+        loaded.take(np.array([7, 2]))
