@@ -6,9 +6,9 @@ A server in a process of its own answers every request 0.2 s after it came, so t
 requests in flight can have at most concurrency ÷ 0.2 s answers a second. `ratio` is how much of
 that `mine.relabel.relabel` reaches from its first question to its last, with replies kept on disk;
 at least 0.9 is wanted. Memory is anonymous memory (RssAnon) above that of the same process before
-its first question, with the collection in memory: the peak until a tenth of the requests were
-answered, and the peak of the whole run. `memory_ratio`, the second over the first, is wanted to be
-at most 1.2.
+its first question, with the collection in memory and freed memory given back: the peak until a
+tenth of the requests were answered, and the peak of the whole run. `memory_ratio`, the second over
+the first, is wanted to be at most 1.2.
 The last line is JSON.
 """
 
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import json
 import multiprocessing
 import re
@@ -29,6 +28,7 @@ from typing import Any
 
 import pyarrow.dataset as ds
 from measure import commit, machine
+from memory import anonymous, settle
 
 from annatto.core.tables import CORPUS, JUDGMENTS, QUERIES
 from annatto.core.types import Collection
@@ -104,13 +104,6 @@ def collection_of(queries: int) -> Collection:
     )
 
 
-def anonymous() -> float:
-    """Anonymous memory of this process, MiB."""
-    told = Path("/proc/self/status").read_text()
-    found = re.search(r"RssAnon:\s+(\d+) kB", told)
-    return int(found[1]) / 1024 if found else float("nan")
-
-
 class Watched(Endpoint):
     """Counts answers and notes the largest memory until `early` of them, and of all."""
 
@@ -154,7 +147,7 @@ def main() -> None:
         small = Watched(service, 0, Replies.open(Path(place) / "small.jsonl"))
         relabel(collection_of(4), small)
         small.close()
-        gc.collect()
+        settle()
         base = anonymous()
         llm = Watched(service, asked.requests // 10, Replies.open(Path(place) / "r.jsonl"))
         repaired = relabel(collection, llm)

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+
 INTERVAL = 0.02
 """Seconds between two looks at the memory."""
 MIB = 2**20
@@ -16,6 +18,7 @@ MIB = 2**20
 def settle() -> None:
     """Give freed memory back, which the next step would take up again unseen."""
     gc.collect()
+    pa.default_memory_pool().release_unused()
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):  # glibc
         library.malloc_trim(0)

@@ -21,7 +21,7 @@ import pyarrow as pa
 from annatto.core.encode import encode_documents, encode_queries
 from annatto.core.store import content_hash, corpus_hash
 from annatto.core.types import Collection, Encoder, Prompt, query_prompts
-from annatto.core.vectorfile import encode_to, reading
+from annatto.core.vectorfile import encode_to, is_whole, reading
 
 Windows = Callable[[], Iterable[Sequence[str]]]
 
@@ -40,8 +40,14 @@ def kept_documents(
     Raises:
         InputError: a vector is NaN, or the folder cannot be written.
     """
-    count = collection.corpus.count_rows() if rows is None else len(rows)
-    return _kept(encoder, lambda: collection.document_texts(rows), count, "document", work)
+    windows = partial(collection.document_texts, rows)
+    if rows is not None:
+        return _kept(encoder, windows, len(rows), "document", work)
+    sizes = [batch.num_rows for batch in collection.documents([])]
+    said = [corpus_hash(collection.corpus), sizes]
+    return _encoded(
+        encoder, windows, sum(sizes), "document", _place(encoder, "document", said, work)
+    )
 
 
 def document_vectors(
@@ -78,9 +84,23 @@ def fingerprint(encoder: Encoder, collection: Collection, queries: pa.Table) -> 
 
 
 def _kept(encoder: Encoder, windows: Windows, count: int, prompt: str | Prompt, work: Path) -> Path:
-    digest = hashlib.sha256(json.dumps(reading(encoder, prompt), sort_keys=True).encode())
+    digest = hashlib.sha256()
     for texts in windows():
         digest.update(json.dumps(list(texts)).encode())
-    place = Path(work) / f"{digest.hexdigest()}.npy"
-    encode_to(place, windows(), count=count, encoder=encoder, prompt=prompt)
+    place = _place(encoder, prompt, [digest.hexdigest()], work)
+    return _encoded(encoder, windows, count, prompt, place)
+
+
+def _place(encoder: Encoder, prompt: str | Prompt, texts: Sequence[Any], work: Path) -> Path:
+    """The file of these texts, named by what `texts` says of them and by how they are read."""
+    said = json.dumps([reading(encoder, prompt), *texts], sort_keys=True)
+    return Path(work) / f"{hashlib.sha256(said.encode()).hexdigest()}.npy"
+
+
+def _encoded(
+    encoder: Encoder, windows: Windows, count: int, prompt: str | Prompt, place: Path
+) -> Path:
+    """The file itself, made if it is not whole; its name says that the texts are the same."""
+    if not is_whole(place, count):
+        encode_to(place, windows(), count=count, encoder=encoder, prompt=prompt)
     return place

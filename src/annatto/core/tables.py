@@ -93,6 +93,13 @@ def check(table: pa.Table, schema: Schema, where: str) -> pa.Table:
     Raises:
         SchemaError: a column is missing, cannot be cast, holds a null, or a key is empty or twice.
     """
+    checked = check_columns(table, schema, where)
+    check_key(checked, schema, where)
+    return checked
+
+
+def check_columns(table: pa.Table, schema: Schema, where: str) -> pa.Table:
+    """`check` without a look at the keys."""
     missing = [name for name in schema.required if name not in table.column_names]
     if missing:
         raise SchemaError(
@@ -112,9 +119,7 @@ def check(table: pa.Table, schema: Schema, where: str) -> pa.Table:
     for name in [n for n in schema.optional if n not in columns]:
         columns[name] = pa.chunked_array([pa.nulls(table.num_rows, types[name])])
     rest = {n: table[n] for n in table.column_names if n not in types}
-    checked = pa.table({**columns, **rest})
-    check_key(checked, schema, where)
-    return checked
+    return pa.table({**columns, **rest})
 
 
 def check_key(table: pa.Table, schema: Schema, where: str) -> None:
@@ -164,7 +169,11 @@ def reading(place: str) -> Iterator[None]:
 
 def concat(tables: Iterable[pa.Table]) -> pa.Table:
     """Put tables under each other; a column that one lacks becomes null there."""
-    return pa.concat_tables(list(tables), promote_options="permissive").combine_chunks()
+    tables = list(tables)
+    full = [table for table in tables if table.num_rows]
+    if len(full) == 1 and all(table.schema.equals(full[0].schema) for table in tables):
+        tables = full  # one alone is not copied
+    return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
 
 
 def rows_of(values: pa.Array | pa.ChunkedArray, ids: pa.Array) -> np.ndarray:

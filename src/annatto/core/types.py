@@ -35,6 +35,7 @@ from annatto.core.tables import (
     QUERIES,
     TEXT,
     check,
+    check_columns,
     concat,
     reading,
 )
@@ -96,9 +97,7 @@ class Collection:
             return
         for start in range(0, len(rows), BATCH_ROWS):
             wanted = rows[start : start + BATCH_ROWS]
-            order, back = np.unique(
-                wanted, return_inverse=True
-            )  # ascending: one pass over the file
+            order, back = np.unique(wanted, return_inverse=True)  # ascending: one pass
             with reading(self.place):
                 taken = self.corpus.take(pa.array(order), columns=["title", "text"])
             texts = document_text(taken)
@@ -117,9 +116,11 @@ class Collection:
 
     def with_candidates(self, rows: pa.Table, where: str) -> Self:
         """A copy with these candidates added; a source said twice is replaced by the new rows."""
-        told = pc.is_in(self.candidates["source"], value_set=pc.unique(rows["source"]))
-        merged = concat([self.candidates.filter(pc.invert(told)), rows])
-        return replace(self, candidates=check(merged, CANDIDATES, where))
+        fresh = check(rows, CANDIDATES, where)  # what is kept is of other sources: no pair twice
+        told = pc.is_in(self.candidates["source"], value_set=pc.unique(fresh["source"]))
+        kept = self.candidates.filter(pc.invert(told)) if pc.any(told).as_py() else self.candidates
+        merged = pa.concat_tables([kept, fresh], promote_options="permissive")  # copies nothing
+        return replace(self, candidates=check_columns(merged, CANDIDATES, where))
 
     def with_judgments(self, judgments: pa.Table, where: str) -> Self:
         """A copy whose judgments are these."""

@@ -79,6 +79,18 @@ def encode_to(
     return mapped
 
 
+def is_whole(place: Path, count: int) -> bool:
+    """Whether `place` says that all of `count` vectors are done; a cut file is not whole."""
+    place = Path(place)
+    if not place.exists() or not _beside(place).exists():
+        return False
+    try:
+        vectors = np.load(place, mmap_mode="r")
+    except (ValueError, EOFError):
+        return False  # `encode_to` says what is wrong with it
+    return len(vectors) == _rows(read_card(_beside(place))["windows"]) == count
+
+
 def reading(encoder: Encoder, prompt: str | Prompt) -> dict[str, Any]:
     """Everything but the text that decides a vector's bytes, as JSON values.
 

@@ -56,10 +56,6 @@ class Change:
         """Whether the label is another one."""
         return self.was != self.now
 
-    def bare(self) -> Self:
-        """Without the evidence, which only the row of DECISIONS needs."""
-        return replace(self, evidence=NOTHING)
-
     def reversed(self) -> Self:
         """The change that takes this one back."""
         return replace(self, was=self.now, now=self.was)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from annatto.core.tables import DECISIONS, JUDGMENTS, concat
+from annatto.core.tables import DECISIONS, JUDGMENTS, TEXT, concat
 from annatto.core.types import Collection
 from annatto.mine.scored import Scored
 from annatto.mine.split import Split, is_among
@@ -78,15 +78,18 @@ def decisions(
     tops = [f", ceiling {top:.4g}" if np.isfinite(top) else "" for top in below.highest.tolist()]
     scored = zip(found.scores.tolist(), queries[: len(found.pairs)].tolist(), strict=True)
     evidence = [f"score {score:.4g}{tops[query]}" for score, query in scored]
-    before = ["candidate"] * len(found.pairs) + [None] * len(filled)
+    before = [
+        pa.repeat(pa.scalar("candidate", TEXT), len(found.pairs)),
+        pa.nulls(len(filled), TEXT),
+    ]
     return DECISIONS.table(
         {
             "query_id": asked.query_ids.take(pa.array(queries)),
             "doc_id": asked.doc_ids.take(pa.array(docs)),
             "stage": pa.repeat(pa.scalar(stage, pa.large_string()), len(pairs)),
-            "reason": np.array(REASONS, object)[verdicts],
-            "before": before,
-            "after": np.array(AFTER, object)[verdicts],
+            "reason": pa.array(REASONS, TEXT).take(pa.array(verdicts)),
+            "before": pa.concat_arrays(before),
+            "after": pa.array(AFTER, TEXT).take(pa.array(verdicts)),
             "evidence": evidence + [None] * len(filled),
         }
     )

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 from annatto.core.types import Collection
-from annatto.mine.same import is_near_twin, is_twin
+from annatto.mine.same import APART, likeness
 from annatto.mine.split import Split, is_among, place_in_query
 
 SPARE = 8
@@ -46,8 +46,7 @@ def fill(
         docs = rng.choice(documents, min(documents, wanted + len(avoid)), replace=False)
         drawn.append(query * documents + docs[~is_among(docs, avoid)][:wanted])
     pairs = np.concatenate(drawn)
-    same = is_twin(collection, asked, pairs, positives)
-    pairs = pairs[~(same | is_near_twin(collection, asked, pairs, positives))]
+    pairs = pairs[likeness(collection, asked, pairs, positives) == APART]
     queries = asked.rows(pairs)[0]
     return np.asarray(pairs[place_in_query(queries) < missing[queries]])
 

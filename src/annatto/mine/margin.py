@@ -14,8 +14,9 @@ from annatto.mine.fill import fill as fill_up
 from annatto.mine.scored import scored
 from annatto.mine.split import open_split, with_card
 from annatto.mine.verdicts import Rule
+from annatto.ops.distinct import distinct
 
-VERSION = 2
+VERSION = 3
 STAGE = "mine.margin.relative"
 CHOOSE = "mine.margin.choose"
 
@@ -116,7 +117,7 @@ def _mined(
     ends = verdicts.verdicts(collection, asked, found, below, rule, k=k, seed=seed)
     kept = found.pairs[ends == verdicts.KEPT]
     missing = k - np.bincount(asked.rows(kept)[0], minlength=asked.queries.num_rows)
-    known = np.union1d(found.pairs, found.judged)
+    known = distinct(found.pairs, found.judged)
     wanted = missing if said["fill"] else np.zeros_like(missing)
     filled = fill_up(collection, asked, wanted, known=known, positives=found.positives, seed=seed)
     mined = concat(

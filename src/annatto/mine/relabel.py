@@ -26,9 +26,10 @@ from annatto.mine.rules import DROP, KEEP, RELABEL, Settings, require
 from annatto.mine.scorer_judge import judge_by
 from annatto.mine.span_judge import judge_by_spans
 from annatto.mine.split import open_split, with_card
+from annatto.mine.waiting import real_changes, waiting
 
 STAGE = "mine.relabel"
-BLOCK = 256
+BLOCK = 128
 """Queries whose texts and snippets are in memory together."""
 DEFAULT = Settings()
 
@@ -122,26 +123,24 @@ def repair(collection: Collection, judge: Judge, *, settings: Settings = DEFAULT
     asked = open_split(collection, settings.split, STAGE)
     lists = judged_lists(collection, asked, STAGE)
     _refuse_again(collection, lists, judge)
-    told: list[pa.Table] = []
-    real: list[Change] = []
     bare: list[JudgedList] = []
     counts: Counter[str] = Counter()
     starts = range(0, len(lists), BLOCK)
-    for start in track(starts, f"judging negatives with {judge.name}", len(starts)):
-        block = lists[start : start + BLOCK]
-        changes: list[Change] = []
-        for outcome in judge_lists(collection, block, judge, settings):
-            changes += changes_of(outcome, judge.origin)
-            counts.update(_counted(outcome))
-            if not outcome.leaves_negatives:
-                bare.append(outcome.judged)
-        told.append(decisions(changes, judge.name))
-        real += [change.bare() for change in changes if change.is_real]
+    with waiting() as wait:
+        for start in track(starts, f"judging negatives with {judge.name}", len(starts)):
+            changes: list[Change] = []
+            for outcome in judge_lists(collection, lists[start : start + BLOCK], judge, settings):
+                changes += changes_of(outcome, judge.origin)
+                counts.update(_counted(outcome))
+                if not outcome.leaves_negatives:
+                    bare.append(outcome.judged)
+            wait.add(decisions(changes, judge.name))
+        told = wait.read()
     fills = refill(collection, asked, bare, seed=settings.seed, where=STAGE)
     counts.update({"random fill": len(fills), "queries refilled": len({f.query_id for f in fills})})
-    judgments = applied(collection.judgments, [*real, *fills])
+    judgments = applied(collection.judgments, [*real_changes(told), *fills])
     repaired = collection.with_judgments(judgments, STAGE)
-    decided = repaired.with_decisions(concat([*told, decisions(fills, judge.name)]), STAGE)
+    decided = repaired.with_decisions(concat([told, decisions(fills, judge.name)]), STAGE)
     said = {**asdict(settings), "judge": judge.name, "questions": _questions()}
     notes = {"judge": judge.name, "rule": settings.rule, **dict(sorted(counts.items()))}
     return with_card(decided, STAGE, settings=said, sources={}, notes=notes)

@@ -16,6 +16,7 @@ from annatto.mine.split import (
     require_positives,
     source_rows,
 )
+from annatto.ops.distinct import distinct
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def scored(collection: Collection, asked: Split, source: str, where: str) -> Sco
         )
     of_positives = scores[order][np.searchsorted(pairs[order], positives)]
     best_first = asked.order(pairs, scores)
-    judged = np.unique(asked.pairs(asked.own(collection.judgments), where))
+    judged = distinct(asked.pairs(asked.own(collection.judgments), where))
     return Scored(pairs[best_first], scores[best_first], positives, of_positives, judged)
 
 

@@ -19,6 +19,8 @@ from annatto.core.card import with_notes
 from annatto.core.errors import SchemaError, nearest
 from annatto.core.tables import CANDIDATES, concat, rows_of
 from annatto.core.types import Collection
+from annatto.ops.best import best_first
+from annatto.ops.distinct import distinct
 from annatto.ops.topk import id_order
 
 
@@ -75,10 +77,10 @@ class Split:
     def order(self, pairs: np.ndarray, scores: np.ndarray) -> np.ndarray:
         """(n,) int64 order by query row, then score descending, then doc_id descending."""
         queries, docs = self.rows(pairs)
-        used, back = np.unique(docs, return_inverse=True)
-        ties = id_order(self.doc_ids.take(pa.array(used)))[back]
-        order: np.ndarray = np.lexsort((-ties, -scores, queries))
-        return order
+        used = np.flatnonzero(np.bincount(docs, minlength=len(self.doc_ids)))
+        ties = np.zeros(len(self.doc_ids), np.int64)
+        ties[used] = id_order(self.doc_ids.take(pa.array(used)))
+        return best_first(queries, scores, ties[docs])
 
     def candidates(self, pairs: np.ndarray, scores: np.ndarray, source: str) -> pa.Table:
         """CANDIDATES of one source, best first within each query.
@@ -121,7 +123,7 @@ def open_split(collection: Collection, name: str, where: str) -> Split:
 
 def positive_pairs(collection: Collection, split: Split, where: str) -> np.ndarray:
     """(p,) int64 ascending pairs of the split that are judged relevant."""
-    return np.unique(split.pairs(split.own(collection.positives()), where))
+    return distinct(split.pairs(split.own(collection.positives()), where))
 
 
 def require_positives(split: Split, positives: np.ndarray, where: str) -> None:
@@ -173,9 +175,9 @@ def numbers_of(rows: pa.Table, column: str, where: str) -> np.ndarray:
 def with_source(collection: Collection, split: Split, rows: pa.Table, where: str) -> Collection:
     """Add the candidates of one split; other splits keep what the same sources said of them."""
     table = collection.candidates
-    told = pc.is_in(table["source"], value_set=pc.unique(rows["source"]))
-    elsewhere = pc.invert(pc.is_in(table["query_id"], value_set=split.query_ids))
-    kept = table.filter(pc.and_(told, elsewhere))
+    told = table.filter(pc.is_in(table["source"], value_set=pc.unique(rows["source"])))
+    elsewhere = pc.invert(pc.is_in(told["query_id"], value_set=split.query_ids))
+    kept = told.filter(elsewhere)
     return collection.with_candidates(concat([kept, rows]), where)
 
 

@@ -28,6 +28,7 @@ from annatto.mine.split import (
     with_card,
     with_source,
 )
+from annatto.ops.distinct import distinct
 from annatto.ops.fuse import standardised
 
 VERSION = 2
@@ -240,7 +241,7 @@ def _asked(collection: Collection, pool: str, depth: int, split: str) -> tuple[S
     asked = open_split(collection, split, STAGE)
     rows = source_rows(collection, asked, pool, STAGE)
     best = asked.pairs(rows, STAGE)[numbers_of(rows, "rank", STAGE) <= depth]
-    return asked, np.union1d(best, positive_pairs(collection, asked, STAGE))
+    return asked, distinct(best, positive_pairs(collection, asked, STAGE))
 
 
 def _taught(

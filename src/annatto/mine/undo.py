@@ -12,6 +12,7 @@ from annatto.core.errors import UsageError, nearest
 from annatto.core.types import Collection
 from annatto.mine.changes import Change, Label, applied, places, stage_of
 from annatto.mine.split import with_card
+from annatto.mine.waiting import real_changes
 
 STAGE = "mine.undo"
 PREFIX = stage_of("")
@@ -39,8 +40,7 @@ def undo(collection: Collection, *, judge: str) -> Collection:
         names = [name.removeprefix(PREFIX) for name in stages if name.startswith(PREFIX)]
         known = nearest(judge, names) if names else "no judge has decided anything here"
         raise UsageError(f"{STAGE} needs decisions of the judge '{judge}'; found none: {known}.")
-    real = own.filter(pc.match_substring(own["evidence"], '"was": '))
-    changes = [Change.of_row(row).reversed() for row in real.to_pylist()]
+    changes = [change.reversed() for change in real_changes(own)]
     _refuse_changed(collection.judgments, changes, judge)
     restored = collection.with_judgments(applied(collection.judgments, changes), STAGE)
     restored = replace(restored, decisions=restored.decisions.filter(pc.invert(is_own)))

@@ -10,9 +10,10 @@ import numpy as np
 from annatto.core.errors import UsageError
 from annatto.core.types import Collection
 from annatto.mine.fill import rng_of
-from annatto.mine.same import is_near_twin, is_twin
+from annatto.mine.same import ALIKE, APART, EQUAL, likeness
 from annatto.mine.scored import Scored, expand, share_of
 from annatto.mine.split import Split, is_among, place_in_query
+from annatto.ops.distinct import distinct
 
 KEPT, CLOSE, TWIN, BEYOND, JUDGED, FILL, NEAR, OUTSIDE, SPARED = range(9)
 DRAWN = 1
@@ -131,21 +132,23 @@ def verdicts(
 ) -> np.ndarray:
     """(n,) one of KEPT, CLOSE, TWIN, BEYOND, JUDGED, NEAR, OUTSIDE, SPARED per candidate.
 
-    Near-twins are looked for only among those that would be kept: the rest is unused anyway.
+    Twins and near-twins are looked for among those that would be kept, until none is left there;
+    what is too close or outside the ranks is no negative anyway, and of what is beyond the k
+    hardest nothing else is said.
     """
     queries = asked.rows(found.pairs)[0]
     said = np.full(len(found.pairs), BEYOND)
     said[~_is_in_window(queries, found, rule)] = OUTSIDE
     said[found.scores > below.highest[queries]] = CLOSE
-    said[is_twin(collection, asked, found.pairs, found.positives)] = TWIN
     said[is_among(found.pairs, found.judged)] = JUDGED
     tested = np.zeros(len(said), bool)
     while True:
         reach, group = _hardest(queries, found, below, said == BEYOND, max(k, rule.among))
-        fresh = np.unique(reach[~tested[reach]])
-        near = is_near_twin(collection, asked, found.pairs[fresh], found.positives)
-        tested[fresh], said[fresh[near]] = True, NEAR
-        if not near.any():
+        fresh = distinct(reach[~tested[reach]])
+        like = likeness(collection, asked, found.pairs[fresh], found.positives)
+        tested[fresh] = True
+        said[fresh[like == ALIKE]], said[fresh[like == EQUAL]] = NEAR, TWIN
+        if (like == APART).all():
             break
     if rule.among:
         said[reach] = SPARED

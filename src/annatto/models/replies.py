@@ -2,7 +2,7 @@
 
 One JSON object per line, appended as replies come. A line that a kill cut short is taken off when
 the file is opened again; a line that cannot be read is passed over, and its question asked again.
-Memory is 16 bytes per reply.
+Where each begins stands in a temporary file, 16 bytes per reply, so that memory does not grow.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,10 @@ from annatto.core.errors import InputError
 logger = logging.getLogger(__name__)
 
 RECENT = 4096
-"""Replies whose places stand in a dict until they are merged into the sorted arrays."""
+"""Replies whose places stand in a dict until they are merged into the sorted file."""
+PIECE = 8192
+"""Places that are moved together."""
+PLACE = np.dtype([("key", np.uint64), ("start", np.int64)])
 
 
 class Said(NamedTuple):
@@ -131,20 +135,19 @@ class _Places:
     """Where each reply begins, by the first 64 bits of its key; the first of equal keys holds."""
 
     def __init__(self) -> None:
-        self._keys = np.empty(0, np.uint64)
-        self._starts = np.empty(0, np.int64)
+        self._sorted: np.ndarray = np.empty(0, PLACE)
         self._recent: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self._keys) + len(self._recent)
+        return len(self._sorted) + len(self._recent)
 
     def find(self, key: int) -> int:
         """The byte it begins at; −1 when it is not there."""
         if key in self._recent:
             return self._recent[key]
-        at = int(np.searchsorted(self._keys, np.uint64(key)))
-        if at < len(self._keys) and int(self._keys[at]) == key:
-            return int(self._starts[at])
+        at = int(np.searchsorted(self._sorted["key"], np.uint64(key)))
+        if at < len(self._sorted) and int(self._sorted["key"][at]) == key:
+            return int(self._sorted["start"][at])
         return -1
 
     def add(self, key: int, start: int) -> None:
@@ -155,10 +158,15 @@ class _Places:
             self._merge()
 
     def _merge(self) -> None:
-        keys = np.append(self._keys, np.fromiter(self._recent.keys(), np.uint64))
-        starts = np.append(self._starts, np.fromiter(self._recent.values(), np.int64))
-        order = np.argsort(keys)
-        self._keys, self._starts, self._recent = keys[order], starts[order], {}
+        fresh = np.array(sorted(self._recent.items()), PLACE)
+        with tempfile.TemporaryFile(prefix="annatto-") as file:
+            merged = np.memmap(file, PLACE, "w+", shape=(len(self),))
+        merged[np.searchsorted(self._sorted["key"], fresh["key"]) + np.arange(len(fresh))] = fresh
+        for first in range(0, len(self._sorted), PIECE):
+            old = self._sorted[first : first + PIECE]
+            before = np.searchsorted(fresh["key"], old["key"])
+            merged[first + np.arange(len(old)) + before] = old
+        self._sorted, self._recent = merged, {}
 
 
 def _number(key: str) -> int:

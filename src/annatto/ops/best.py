@@ -10,6 +10,8 @@ ROOM = 64
 """Fewest keys per query that may wait to be compared."""
 WORD = 8
 """Comparisons that are looked at together."""
+GROUP = 4
+"""Scores of which the best stands for all, where a bar is sought."""
 
 
 class Best:
@@ -27,7 +29,7 @@ class Best:
     def __init__(self, queries: int, k: int) -> None:
         self.k = k
         self._keys = np.zeros((queries, k + max(k, ROOM)), np.uint64)
-        self._used = np.full(queries, k)
+        self._used = np.zeros(queries, np.int64)
         self._bar = np.full(queries, -np.inf, np.float32)
 
     def offer(self, first: int, scores: np.ndarray, low: np.ndarray) -> None:
@@ -48,7 +50,7 @@ class Best:
             self._settle(own, self._keys[own])
             hits, counts = _places(scores >= self._bar[own, None])
         query, column = np.divmod(hits, max(scores.shape[1], 1))
-        found = keys_of(scores.ravel()[hits], low[column])
+        found = keys_of(scores[query, column], low[column])
         place = np.arange(len(hits)) - (np.cumsum(counts) - counts)[query]
         most = int(counts.max(initial=0))
         if self.k + most > self._keys.shape[1]:
@@ -64,7 +66,14 @@ class Best:
         return best[:, ::-1]
 
     def _raise(self, own: slice, scores: np.ndarray) -> None:
-        """Lift the bar to the k-th best of these scores, as at the beginning, when all reach it."""
+        """Lift the bar to about the k-th best of these scores, when too many of them reach it.
+
+        It is the k-th best of the groups' best, which at least k scores reach.
+        """
+        width = scores.shape[1] // GROUP
+        if width > self.k:
+            groups = scores[:, : GROUP * width].reshape(len(scores), GROUP, width)
+            scores = groups.max(axis=1)
         place = scores.shape[1] - self.k
         least = np.partition(scores, place, axis=1)[:, place]
         self._bar[own] = np.maximum(self._bar[own], least)
@@ -92,6 +101,29 @@ def keys_of(scores: np.ndarray, low: np.ndarray) -> np.ndarray:
     ordered = np.where(bits & SIGN, ~bits, bits | SIGN)
     keys: np.ndarray = (ordered.astype(np.uint64) << np.uint64(32)) | low
     return keys
+
+
+def best_first(groups: np.ndarray, scores: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """(n,) int64 order by group, then score descending, then the larger tie order first.
+
+    One sort of whole numbers; only scores that are alike as float32 are compared once more.
+
+    Args:
+        groups: (n,) int from 0, below 2**32.
+        scores: (n,) float, no NaN.
+        ties: (n,) int.
+
+    >>> best_first(np.array([1, 0, 0]), np.array([0.5, 0.2, 0.7]), np.zeros(3, int)).tolist()
+    [2, 1, 0]
+    """
+    places = ~keys_of(scores.astype(np.float32), np.zeros(1, np.uint64)) >> np.uint64(32)
+    keys = (groups.astype(np.uint64) << np.uint64(32)) | places
+    order = np.argsort(keys)
+    alike = np.diff(keys[order]) == 0
+    at = np.flatnonzero(np.append(alike, False) | np.append(False, alike))
+    tied = order[at]
+    order[at] = tied[np.lexsort((-ties[tied], -scores[tied], keys[tied]))]
+    return np.asarray(order)
 
 
 def scores_of(keys: np.ndarray) -> np.ndarray:

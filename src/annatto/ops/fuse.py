@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from annatto.core.errors import SchemaError, UsageError
 from annatto.core.tables import TEXT, rows_of
+from annatto.ops.best import best_first
 from annatto.ops.topk import id_order
 
 RRF_K = 60
@@ -78,7 +79,7 @@ def fuse_runs(
     ranks[pair, source[used]] = rank
     scores = rrf(ranks, rrf_k=rrf_k).astype(np.float32)
     query, doc = np.divmod(pairs, max(len(docs), 1))
-    best = np.lexsort((-doc, -scores, query))
+    best = best_first(query, scores, doc)
     place = _places(query)
     best, place = best[place < depth], place[place < depth]
     return pa.table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -46,9 +47,10 @@ def shingles_of_each(texts: Sequence[np.ndarray]) -> list[np.ndarray]:
     named = (owner[: len(hashes)][within].astype(np.uint64) << np.uint64(32)) | hashes[within]
     named.sort()  # np.unique of so many takes ten times as long
     kept = named[np.append(True, named[1:] != named[:-1])]
-    ends = np.searchsorted(kept >> np.uint64(32), np.arange(1, len(long)).astype(np.uint64))
-    for i, own in zip(long.tolist(), np.split(kept.astype(np.uint32), ends), strict=True):
-        found[i] = own
+    bounds = np.searchsorted(kept >> np.uint64(32), np.arange(len(long) + 1).astype(np.uint64))
+    values = kept.astype(np.uint32)
+    for i, (first, last) in zip(long.tolist(), pairwise(bounds.tolist()), strict=True):
+        found[i] = values[first:last]
     return found
 
 

@@ -15,8 +15,8 @@ from annatto.core.errors import UsageError
 from annatto.core.types import Neighbours
 from annatto.ops.best import LOW, Best, keys_of, scores_of
 
-BLOCK_ROWS = 4096
-QUERY_ROWS = 512
+BLOCK_ROWS = 2048
+QUERY_ROWS = 1024
 QUERY_TILE = 16
 
 
@@ -33,7 +33,7 @@ def search_blocks(
     holds at the border between the k kept and the rest. A block's scores are compared with the
     worst one kept so far before anything else, so that nearly all of them are dropped at once.
 
-    Products are NumPy's (BLAS), padded with zeros to at least 16 queries by 4096 documents: BLAS
+    Products are NumPy's (BLAS), padded with zeros to at least 16 queries by 2048 documents: BLAS
     takes other kernels for small shapes, which differ in the last bit. So on one machine a query's
     scores do not depend on which queries or documents it is searched with. That, and the exact
     order of equal scores, is why this is not faiss, which promises neither. Where torch finds a

@@ -4,11 +4,14 @@ import dataclasses
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 from annatto.core.encode import encode_queries
+from annatto.core.errors import InputError
 from annatto.core.kept import document_vectors, fingerprint, kept_documents, query_vectors
-from annatto.core.types import Prompt
+from annatto.core.store import open_collection, save
+from annatto.core.types import Collection, Prompt
 from annatto.testing import TinyEncoder, tiny_collection
 
 
@@ -88,3 +91,32 @@ def test_other_texts_are_encoded_anew(encoder, tmp_path):
     shorter = dataclasses.replace(given, queries=given.queries.slice(1))
     whole = fingerprint(encoder, given, given.queries)
     assert fingerprint(encoder, shorter, shorter.queries) != whole
+
+
+def test_a_saved_corpus_is_found_again_without_a_look_at_its_texts(encoder, tmp_path, monkeypatch):
+    given = open_collection(save(tiny_collection(), tmp_path / "one"))
+    place = kept_documents(encoder, given, None, tmp_path)
+    monkeypatch.setattr(Collection, "document_texts", lambda *_: pytest.fail("read"))
+    assert kept_documents(encoder, given, None, tmp_path) == place
+    again = open_collection(save(given, tmp_path / "two"))
+    assert kept_documents(encoder, again, None, tmp_path) == place
+
+
+def test_documents_that_are_read_in_other_pieces_are_encoded_in_these(encoder, tmp_path):
+    given = tiny_collection()
+    table = given.corpus.to_table()
+    pieces = ds.dataset(pa.concat_tables([table.slice(0, 10), table.slice(10)]))
+    places = {
+        kept_documents(encoder, one, None, tmp_path)
+        for one in (given, dataclasses.replace(given, corpus=pieces))
+    }
+    assert len(places) == 2
+
+
+def test_a_file_that_lost_vectors_is_not_taken(encoder, tmp_path):
+    given = tiny_collection()
+    place = kept_documents(encoder, given, None, tmp_path)
+    with place.open("r+b") as file:
+        file.truncate(place.stat().st_size - 8)
+    with pytest.raises(InputError, match="is damaged"):
+        kept_documents(encoder, given, None, tmp_path)

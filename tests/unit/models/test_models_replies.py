@@ -27,6 +27,7 @@ def place(tmp_path):
 
 def test_what_was_stored_is_there_after_opening_again(place, monkeypatch):
     monkeypatch.setattr(module, "RECENT", 7)
+    monkeypatch.setattr(module, "PIECE", 5)
     stored(place, 50).close()
     again = Replies.open(place)
     assert len(again) == 50

@@ -1,6 +1,6 @@
 import numpy as np
 
-from annatto.ops.best import ROOM, Best, keys_of, scores_of
+from annatto.ops.best import ROOM, Best, best_first, keys_of, scores_of
 
 
 def test_the_best_are_kept_however_the_scores_come():
@@ -34,3 +34,16 @@ def test_keys_are_in_the_order_of_scores_and_give_them_back():
     keys = keys_of(scores, np.zeros(7, np.uint64))
     assert (np.diff(keys.astype(object)) > 0).all()
     assert np.array_equal(scores_of(keys), scores)
+
+
+def test_one_sort_gives_the_order_of_three():
+    rng = np.random.default_rng(0)
+    for groups in (1, 7, 3000):
+        group = rng.integers(0, groups, 3000)
+        scores = rng.integers(-3, 4, 3000) + rng.integers(0, 3, 3000) * 1e-12  # alike as float32
+        scores[::7] = rng.standard_normal(len(scores[::7]))
+        scores[5], scores[6] = 0.0, -0.0
+        ties = rng.permutation(3000)
+        expected = np.lexsort((-ties, -scores, group))
+        assert np.array_equal(best_first(group, scores, ties), expected)
+    assert best_first(np.zeros(0, int), np.zeros(0), np.zeros(0, int)).shape == (0,)
