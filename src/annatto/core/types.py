@@ -280,8 +280,8 @@ class Store(Protocol):
         """Put many small changes together, for speed; no answer changes."""
         ...
 
-    def clear(self) -> None:
-        """Remove every document, and the store's own files or tables."""
+    def drop(self) -> None:
+        """Remove the store with all its documents; it cannot be used afterwards."""
         ...
 
 
