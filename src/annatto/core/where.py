@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,11 +54,11 @@ class Where:
 
     def sql(self) -> str:
         """As SQL, with columns in backticks, for LanceDB."""
-        return " AND ".join(_written(term, _sql_column, _sql_value, _SQL) for term in self.terms)
+        return " AND ".join(_sql(term) for term in self.terms)
 
-    def milvus(self) -> str:
-        """As an expression of Milvus."""
-        return " and ".join(_written(term, str, _milvus_value, _MILVUS) for term in self.terms)
+    def milvus(self, fields: Container[str]) -> str:
+        """As an expression of Milvus; a column that is none of `fields` is a dynamic one."""
+        return " and ".join(_milvus(term, is_field=term.column in fields) for term in self.terms)
 
     def expression(self) -> pc.Expression:
         """As an expression of pyarrow."""
@@ -193,28 +193,16 @@ def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, default=str)[:80]
 
 
-_SQL = {"in": "IN", "not in": "NOT IN", "(": "(", ")": ")", "=": "=", "or": "OR", "and": "AND"}
-_MILVUS = {"in": "in", "not in": "not in", "(": "[", ")": "]", "=": "==", "or": "or", "and": "and"}
-
-
-def _written(
-    term: Term, column: Callable[[str], str], value: Callable[[Value], str], words: dict[str, str]
-) -> str:
-    name = column(term.column)
-    given = [value(one) for one in term.values if one is not None]
+def _sql(term: Term) -> str:
+    name = "`" + term.column.replace("`", "``") + "`"
+    given = [_sql_value(one) for one in term.values if one is not None]
     if term.sign not in ("=", "!="):
         return f"{name} {term.sign} {given[0]}"
-    listed = f"{words['(']}{', '.join(given)}{words[')']}"
     empty = f"{name} IS {'' if term.sign == '=' else 'NOT '}NULL"
-    within = f"{name} {words['in' if term.sign == '=' else 'not in']} {listed}"
+    within = f"{name} {'IN' if term.sign == '=' else 'NOT IN'} ({', '.join(given)})"
     if None not in term.values:
         return within
-    joint = words["or" if term.sign == "=" else "and"]
-    return f"({empty} {joint} {within})" if given else empty
-
-
-def _sql_column(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+    return f"({empty} {'OR' if term.sign == '=' else 'AND'} {within})" if given else empty
 
 
 def _sql_value(value: Value) -> str:
@@ -223,8 +211,34 @@ def _sql_value(value: Value) -> str:
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
+_ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
+
+
+def _milvus(term: Term, *, is_field: bool) -> str:
+    """A condition for Milvus, on a field, or on a key of the dynamic one.
+
+    There null and absent are the same, and values are compared one by one: not every server takes
+    a key before `in`. That there is a value is said beside `!=`, which the absent may fulfil.
+    """
+    name = term.column if is_field else f"$meta[{_milvus_value(term.column)}]"
+    given = [_milvus_value(one) for one in term.values if one is not None]
+    if term.sign == "=":
+        alike = (
+            [f"{name} in [{', '.join(given)}]"] if is_field else [f"{name} == {v}" for v in given]
+        )
+        empty = f"{name} IS NULL" if is_field else f"not exists {name}"
+        either = [*([empty] if None in term.values else []), *(alike if given else [])]
+        return f"({' or '.join(either)})"
+    if term.sign == "!=":
+        there = f"{name} IS NOT NULL" if is_field else f"exists {name}"
+        return f"({' and '.join([there, *(f'{name} != {one}' for one in given)])})"
+    return f"{name} {term.sign} {given[0]}"
+
+
 def _milvus_value(value: Value) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return f'"{value.translate(_ESCAPED)}"'
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _expression(term: Term) -> pc.Expression:

@@ -73,9 +73,17 @@ def test_sql_and_milvus_quote_what_they_are_given():
         "`a``b` IN ('it''s') AND (`c` IS NOT NULL AND `c` NOT IN ('\"x\" é\n')) AND `d` >= 1.5 "
         "AND `e` IN (true)"
     )
-    assert where.milvus() == (
-        'a`b in ["it\'s"] and (c IS NOT NULL and c not in ["\\"x\\" é\\n"]) and d >= 1.5 '
-        "and e in [true]"
+    assert where.milvus({"c", "d"}) == (
+        '($meta["a`b"] == "it\'s") and (c IS NOT NULL and c != "\\"x\\" é\\n") and d >= 1.5 '
+        'and ($meta["e"] == true)'
+    )
+
+
+def test_a_dynamic_column_of_milvus_is_never_unequal_to_anything_when_it_is_absent():
+    where = Where((Term("a", "!=", (1, None)), Term('b"', "=", (None, 2)), Term("c", "<", (-3,))))
+    assert where.milvus(()) == (
+        '(exists $meta["a"] and $meta["a"] != 1) '
+        'and (not exists $meta["b\\""] or $meta["b\\""] == 2) and $meta["c"] < -3'
     )
 
 
