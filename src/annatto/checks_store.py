@@ -46,7 +46,8 @@ def check_store(make: Callable[[int], Store], *, reopen: Callable[[], Store] | N
     store.compact()
     _check_all(store, held, "a store after compact", some=9 if reopen else 1)
     if reopen is not None:
-        _check_all(reopen(), held, "a store that was opened again")
+        store = reopen()
+        _check_all(store, held, "a store that was opened again")
     store.drop()
 
 

@@ -10,6 +10,7 @@ its property `annatto`.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 MOST_FOUND = 16_384
 """Of one search; Milvus' own limit."""
 READ_ROWS = 1000
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 
 
 class MilvusStore:
@@ -94,7 +96,13 @@ class MilvusStore:
         Raises:
             InputError: the collection exists, or the server does not answer or refuses.
             MissingExtra: pymilvus is not installed.
+            UsageError: a collection cannot have that name.
         """
+        if not NAME.fullmatch(collection):
+            raise UsageError(
+                "the name of a collection in Milvus has letters, digits and _, and not a digit "
+                f"first; found '{collection}'."
+            )
         place = f"the collection '{collection}' at {uri}"
         client = connect(uri, token)
         schema = write_schema(pa.schema(list(FIELDS.items())))
