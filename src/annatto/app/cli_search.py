@@ -19,7 +19,11 @@ def index(
         typer.Option("--model", "-m", help="A model folder, weights name or hub id; see weights."),
     ] = "",
     store: Annotated[
-        str, typer.Option(help="Object storage for the documents, such as s3://bucket/name.")
+        str,
+        typer.Option(
+            help="Where else the documents go: s3://bucket/name, or http://host:19530/NAME, a "
+            "collection in Milvus."
+        ),
     ] = "",
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Replace the index that is there, of any model.")

@@ -110,10 +110,10 @@ def build(
         encoder: documents are encoded with its prompt `document`.
         folder: where to.
         weights: how the encoder can be loaded again, kept as it is (JSON).
-        store: address of object storage for the documents; empty keeps them in `folder`, or where
-            they are.
+        store: address for the documents, see `place.place_of`; empty keeps them in `folder`, or
+            where they are.
         rebuild: encode everything again and replace the index that is there, also one of another
-            model, or with damaged documents. What is in object storage is emptied first.
+            model, or with damaged documents. What is elsewhere is emptied first.
         work: where a new index is put together; a folder beside `folder` unless given.
 
     Raises:
@@ -163,7 +163,8 @@ def open_index(folder: Path) -> OpenIndex:
     wrong = [n for n in ("weights", "identity", "store") if not isinstance(card.get(n), dict)]
     if wrong:
         raise InputError(f"{folder / CARD} is damaged (no '{wrong[0]}'); build the index again.")
-    return OpenIndex(folder=folder, card=card, store=store_at(card["store"], folder))
+    store = store_at(card["store"], folder, identity=card["identity"])
+    return OpenIndex(folder=folder, card=card, store=store)
 
 
 def upsert(index: OpenIndex, documents: pa.Table, encoder: Encoder) -> int:
@@ -250,22 +251,22 @@ def _place_in(folder: Path) -> dict[str, Any]:
 
 def _staged(work: Path, card: Mapping[str, Any], *, rebuild: bool) -> Store:
     """The store of an index in the making: what a killed build left of this one, or a new one."""
-    dim = card["identity"]["dim"]
+    known = {"dim": card["identity"]["dim"], "identity": card["identity"]}
     if (work / CARD).exists() and _same(read_card(work / CARD), card):
-        return store_at(card["store"], work, dim=dim)
+        return store_at(card["store"], work, **known)
     for path in work.iterdir():
         if path.name not in (LOCK, CARD):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     write_json(work / CARD, {"kind": "index"})  # it is ours, and not begun
-    store = store_at(card["store"], work, dim=dim)
+    if rebuild:
+        with contextlib.suppress(InputError):  # there is none
+            store_at(card["store"], work).drop()
+    store = store_at(card["store"], work, **known)
     if len(store):
-        if not rebuild:
-            raise InputError(
-                f"{store.place} holds {len(store)} documents of another index; choose another "
-                "place, or empty it with --rebuild."
-            )
-        store.drop()
-        store = store_at(card["store"], work, dim=dim)
+        raise InputError(
+            f"{store.place} holds {len(store)} documents of another index; choose another "
+            "place, or empty it with --rebuild."
+        )
     write_json(work / CARD, dict(card))
     return store
 

@@ -75,26 +75,28 @@ class MilvusStore:
         self._name = collection
 
     @classmethod
-    def make(
+    def open(
         cls,
         uri: str,
         collection: str,
         *,
-        dim: int,
+        dim: int | None = None,
         identity: Mapping[str, Any] | None = None,
         token: str = "",
     ) -> Self:
-        """A new, empty collection.
+        """Open a collection; when `dim` is given and there is none, or an empty one, it is made.
 
         Args:
-            uri: of the server, such as http://localhost:19530.
+            uri: of the server, such as http://localhost:19530, with /DATABASE if it is another.
             collection: letters, digits and underscores.
             dim: of the vectors.
-            identity: whose vectors they will be (JSON); `open` compares it.
+            identity: whose vectors they are (JSON), compared with what was said when it was made.
             token: `user:password` or a key, where the server wants one.
 
         Raises:
-            InputError: the collection exists, or the server does not answer or refuses.
+            InputError: there is none, or its vectors have another length, or the server does not
+                answer or refuses.
+            IdentityError: it holds another model's vectors than those of `identity`.
             MissingExtra: pymilvus is not installed.
             UsageError: a collection cannot have that name.
         """
@@ -105,50 +107,21 @@ class MilvusStore:
             )
         place = f"the collection '{collection}' at {uri}"
         client = connect(uri, token)
-        schema = write_schema(pa.schema(list(FIELDS.items())))
-        card = {"dim": dim, "identity": identity, "schema": schema}
         with told(place):
-            if client.has_collection(collection):
-                raise InputError(
-                    f"{place} exists already; choose another name, or remove it there."
-                )
-            create(client, collection, dim, json.dumps(card))
-        return cls(client, collection, place, card)
-
-    @classmethod
-    def open(
-        cls,
-        uri: str,
-        collection: str,
-        *,
-        identity: Mapping[str, Any] | None = None,
-        token: str = "",
-    ) -> Self:
-        """A collection that `make` made.
-
-        Raises:
-            InputError: there is none, or the server does not answer or refuses.
-            IdentityError: it holds another model's vectors than those of `identity`.
-            MissingExtra: pymilvus is not installed.
-        """
-        place = f"the collection '{collection}' at {uri}"
-        client = connect(uri, token)
-        with told(place):
-            if not client.has_collection(collection):
-                raise InputError(f"there is no collection '{collection}' at {uri}; name another.")
             card = read_card(client, collection, place)
-            client.load_collection(collection)
-        if identity is not None and card["identity"] != json.loads(json.dumps(identity)):
-            raise IdentityError(
-                f"{place} holds the vectors of another model, or of the same in other settings "
-                f"({json.dumps(card['identity'])}); search with that one, or choose another name."
-            )
-        return cls(client, collection, place, card)
+            if card is None and dim is None:
+                raise InputError(f"there is no collection '{collection}' at {uri}; name another.")
+            if dim is not None and (card is None or not _count(client, collection)):
+                card = _remade(client, collection, dim=dim, identity=identity)
+        assert card is not None
+        store = cls(client, collection, place, card)
+        store._check(dim, identity)
+        return store
 
     def __len__(self) -> int:
+        """How many documents there are."""
         with told(self.place):
-            rows = self._client.query(self._name, output_fields=["count(*)"], **STRONG)
-        return int(rows[0]["count(*)"])
+            return _count(self._client, self._name)
 
     def upsert(self, documents: pa.Table, vectors: np.ndarray) -> None:
         """Add or replace documents; see the class for what is done at once.
@@ -259,6 +232,18 @@ class MilvusStore:
         with told(self.place):
             self._client.drop_collection(self._name)
 
+    def _check(self, dim: int | None, identity: Mapping[str, Any] | None) -> None:
+        if identity is not None and self._card["identity"] != json.loads(json.dumps(identity)):
+            raise IdentityError(
+                f"{self.place} holds the vectors of another model, or of the same in other "
+                f"settings ({json.dumps(self._card['identity'])}); use that one, or choose another name."
+            )
+        if dim not in (None, self.dim):
+            raise InputError(
+                f"{self.place} holds vectors of {self.dim} dimensions; {dim} are needed; choose "
+                "another name."
+            )
+
     def _widen(self, new: Sequence[pa.Field]) -> None:
         """Note new columns on the collection, before any document has them."""
         if not new:
@@ -273,6 +258,23 @@ class MilvusStore:
         if name == VECTOR:
             return pa.field(VECTOR, pa.list_(pa.float32(), self.dim))
         return self.schema.field(name)
+
+
+def _count(client: MilvusClient, collection: str) -> int:
+    rows = client.query(collection, output_fields=["count(*)"], **STRONG)
+    return int(rows[0]["count(*)"])
+
+
+def _remade(
+    client: MilvusClient, collection: str, *, dim: int, identity: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """A new collection, in place of an empty one if there is one; what is noted on it."""
+    schema = write_schema(pa.schema(list(FIELDS.items())))
+    card = {"dim": dim, "identity": identity, "schema": schema}
+    client.drop_collection(collection)
+    create(client, collection, dim, json.dumps(card))
+    found: dict[str, Any] = json.loads(json.dumps(card))
+    return found
 
 
 def _by_id(doc_ids: Sequence[str]) -> Iterator[str]:

@@ -97,17 +97,20 @@ def create(client: MilvusClient, collection: str, dim: int, card: str) -> None:
     )
 
 
-def read_card(client: MilvusClient, collection: str, place: str) -> dict[str, Any]:
-    """What `create` noted on a collection.
+def read_card(client: MilvusClient, collection: str, place: str) -> dict[str, Any] | None:
+    """What `create` noted on a collection, which is loaded then; None when there is none.
 
     Raises:
-        InputError: nothing; somebody else made it.
+        InputError: somebody else made it.
     """
+    if not client.has_collection(collection):
+        return None
     noted = client.describe_collection(collection).get("properties", {}).get(PROPERTY)
     try:
         card = json.loads(noted)
         read_schema(card["schema"])
     except (TypeError, KeyError, ValueError, pa.ArrowInvalid) as error:
         raise InputError(f"{place} was not made by annatto; choose another name.") from error
+    client.load_collection(collection)
     found: dict[str, Any] = card
     return found

@@ -25,7 +25,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def store(server, request):
-    made = MilvusStore.make(server, request.node.name.split("[")[0], dim=DIM, identity={"id": 1})
+    made = MilvusStore.open(server, request.node.name.split("[")[0], dim=DIM, identity={"id": 1})
     yield made
     made.drop()
 
@@ -38,7 +38,7 @@ def test_a_store_in_milvus_keeps_the_contract_also_when_its_server_was_killed(tm
             return running.enter_context(tiny_milvus(tmp_path))
 
         check_store(
-            lambda dim: MilvusStore.make(server(), "docs", dim=dim),
+            lambda dim: MilvusStore.open(server(), "docs", dim=dim),
             reopen=lambda: MilvusStore.open(server(), "docs"),
         )
 
@@ -71,15 +71,21 @@ def test_pieces_hold_every_row_once_and_are_never_much_too_large(monkeypatch):
 
 
 def test_vectors_of_another_model_are_refused(store, server):
+    store.upsert(*example_documents())
     name = store.place.split("'")[1]
-    assert len(MilvusStore.open(server, name, identity={"id": 1})) == 0
+    assert len(MilvusStore.open(server, name, identity={"id": 1})) == 48
     with pytest.raises(IdentityError, match="holds the vectors of another model"):
         MilvusStore.open(server, name, identity={"id": 2})
+    with pytest.raises(IdentityError, match="holds the vectors of another model"):
+        MilvusStore.open(server, name, dim=DIM, identity={"id": 2})
+    with pytest.raises(InputError, match="holds vectors of 8 dimensions; 9 are needed"):
+        MilvusStore.open(server, name, dim=9)
 
 
-def test_a_collection_that_exists_is_not_made_again(store, server):
-    with pytest.raises(InputError, match="exists already; choose another name"):
-        MilvusStore.make(server, store.place.split("'")[1], dim=DIM)
+def test_an_empty_collection_may_be_made_again_for_another_model(store, server):
+    name = store.place.split("'")[1]
+    other = MilvusStore.open(server, name, dim=3, identity={"id": 2})
+    assert other.dim == MilvusStore.open(server, name, identity={"id": 2}).dim == 3
 
 
 def test_a_collection_that_is_not_there_or_is_anothers_is_refused(server):
@@ -94,14 +100,14 @@ def test_a_collection_that_is_not_there_or_is_anothers_is_refused(server):
 
 def test_what_the_server_refuses_is_one_sentence(server):
     with pytest.raises(InputError, match=r"'zero' at http.* cannot be used \(.*dim.*\); see that"):
-        MilvusStore.make(server, "zero", dim=0)
+        MilvusStore.open(server, "zero", dim=0)
 
 
 def test_a_collection_is_called_by_letters_digits_and_underscores(server):
     with pytest.raises(
         UsageError, match="letters, digits and _, and not a digit first; found '1a'"
     ):
-        MilvusStore.make(server, "1a", dim=DIM)
+        MilvusStore.open(server, "1a", dim=DIM)
 
 
 def test_a_server_that_does_not_answer_is_one_sentence(monkeypatch):
