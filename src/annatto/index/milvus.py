@@ -236,7 +236,8 @@ class MilvusStore:
         if identity is not None and self._card["identity"] != json.loads(json.dumps(identity)):
             raise IdentityError(
                 f"{self.place} holds the vectors of another model, or of the same in other "
-                f"settings ({json.dumps(self._card['identity'])}); use that one, or choose another name."
+                f"settings ({json.dumps(self._card['identity'])}); use that one, or choose another "
+                "name."
             )
         if dim not in (None, self.dim):
             raise InputError(
