@@ -226,11 +226,11 @@ def _milvus(term: Term, *, is_field: bool) -> str:
         alike = (
             [f"{name} in [{', '.join(given)}]"] if is_field else [f"{name} == {v}" for v in given]
         )
-        empty = f"{name} IS NULL" if is_field else f"not exists {name}"
+        empty = f"{name} IS NULL" if is_field else f"(not (exists {name}))"
         either = [*([empty] if None in term.values else []), *(alike if given else [])]
         return f"({' or '.join(either)})"
     if term.sign == "!=":
-        there = f"{name} IS NOT NULL" if is_field else f"exists {name}"
+        there = f"{name} IS NOT NULL" if is_field else f"(exists {name})"
         return f"({' and '.join([there, *(f'{name} != {one}' for one in given)])})"
     return f"{name} {term.sign} {given[0]}"
 

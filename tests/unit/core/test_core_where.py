@@ -82,8 +82,8 @@ def test_sql_and_milvus_quote_what_they_are_given():
 def test_a_dynamic_column_of_milvus_is_never_unequal_to_anything_when_it_is_absent():
     where = Where((Term("a", "!=", (1, None)), Term('b"', "=", (None, 2)), Term("c", "<", (-3,))))
     assert where.milvus(()) == (
-        '(exists $meta["a"] and $meta["a"] != 1) '
-        'and (not exists $meta["b\\""] or $meta["b\\""] == 2) and $meta["c"] < -3'
+        '((exists $meta["a"]) and $meta["a"] != 1) '
+        'and ((not (exists $meta["b\\""])) or $meta["b\\""] == 2) and $meta["c"] < -3'
     )
 
 
