@@ -7,8 +7,8 @@ Every change is a new version of the table: it is there as a whole or not at all
 (What the system has not yet brought to the disk when the power fails may be lost.) There must be
 one writer at a time; any number may read, and each search sees one whole version, the newest.
 
-Dense search compares with every vector: about 8 ms for 32,000 of 384 dimensions on two cores, in
-proportion to their number. From about a million on an approximate index is wanted (bi-granular).
+Dense search compares with every vector, in time proportional to their number. From about a million
+on an approximate index is wanted (bi-granular).
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class LanceStore:
     """A Store in LanceDB; see `core.types.Store`. Open it with `LanceStore.open`.
 
     Full text is LanceDB's: BM25 over title and text; words are runs of letters and digits in lower
-    case without accents, not stemmed, none left out; also of documents just added.
+    case without accents, not stemmed, none left out; text without spaces between words, such as
+    Chinese, is cut by the dictionary of ICU. Documents just added are found at once.
 
     Attributes:
         place: the table's folder or address.
@@ -197,7 +198,12 @@ class LanceStore:
         """The indices that are not there yet: all of them when the table is new."""
         there = {column for index in self._table.list_indices() for column in index.columns}
         if WORDS not in there:
-            words = FTS(stem=False, remove_stop_words=False, max_token_length=None)
+            words = FTS(
+                base_tokenizer="icu/split",
+                stem=False,
+                remove_stop_words=False,
+                max_token_length=None,
+            )
             self._table.create_index(WORDS, config=words)
         if "doc_id" not in there:
             self._table.create_index("doc_id", config=BTree())

@@ -221,3 +221,12 @@ def allowed(rows, said):
         for sign, value in (wanted if isinstance(wanted, dict) else {"=": wanted}).items():
             kept = [i for i in kept if compare[sign](values[i], value)]
     return kept
+
+
+def test_lance_finds_words_of_text_without_spaces(tmp_path):
+    store = LanceStore.open(tmp_path, dim=DIM)
+    rows, vectors = documents(range(2))
+    text = pa.array(["我们在北京学习自然语言处理", "東京都に住んでいます"], pa.large_string())
+    store.upsert(rows.set_column(2, "text", text), vectors)
+    assert texts(store, "北京") == ["d00"]
+    assert texts(store, "東京") == ["d01"]
