@@ -6,8 +6,12 @@ transformer with random weights and a byte tokenizer, in the layout every loader
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -16,6 +20,7 @@ import numpy as np
 import pyarrow.dataset as ds
 
 from annatto.checks import check_encoder, check_index, check_retriever, check_scorer
+from annatto.checks_store import check_store
 from annatto.core.errors import UsageError, nearest
 from annatto.core.reply import read
 from annatto.core.tables import CORPUS, JUDGMENTS, QUERIES
@@ -26,9 +31,11 @@ __all__ = [
     "check_index",
     "check_retriever",
     "check_scorer",
+    "check_store",
     "tiny_collection",
     "tiny_encoder",
     "tiny_llm",
+    "tiny_milvus",
     "tiny_model",
 ]
 
@@ -139,6 +146,35 @@ def tiny_collection() -> Collection:
             }
         ),
     )
+
+
+@contextlib.contextmanager
+def tiny_milvus(folder: Path) -> Iterator[str]:
+    """The address of a Milvus server of its own process, milvus-lite's, that keeps all in `folder`.
+
+    It has Milvus' protocol, BM25 and filters, on one thread of Python: a double of a cluster.
+
+    Raises:
+        UsageError: it does not start; milvus-lite may be missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = ["--data-dir", str(folder / "data"), "--host", "127.0.0.1", "--port", str(port)]
+    with (folder / "server.log").open("a") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-u", "-m", "milvus_lite", "server", *settings],
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+    try:
+        if not server.stdout or not server.stdout.readline():  # its first line says that it listens
+            raise UsageError(f"milvus-lite does not start; see {folder / 'server.log'}.")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.communicate()
 
 
 def tiny_model(
