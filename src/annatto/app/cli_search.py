@@ -50,15 +50,21 @@ def search(
     model: Annotated[
         str, typer.Option("--model", "-m", help="The index's model, if it has moved.")
     ] = "",
+    cut: Annotated[
+        bool,
+        typer.Option(help="Leave out what is below the cut-off of annatto calibrate, if any."),
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Search an index: score, file and line, title, and the first lines of each hit.
+
+    An index with a cut-off (annatto calibrate) may give fewer hits, or none, and says why.
 
     Example: annatto search docs-index "how do I start the server"
     """
     from annatto.app.ask import ask, shown
 
-    hits = ask(folder, [text], k=k, model=model)
+    hits = ask(folder, [text], k=k, model=model, cut=cut)
     result(hits, "\n".join(shown(hit) for hit in hits), as_json=as_json)
 
 

@@ -153,10 +153,14 @@ class OpenIndex:
             InputError: documents.parquet is damaged.
             UsageError: k is below 1, or an unknown prompt.
         """
-        self._check_identity(encoder)
+        self.check(encoder)
         queries = np.zeros((0, encoder.dim), np.float32)
         if texts:
             queries = encoder.encode(texts, prompt=prompt)
+        return self.nearest(queries, k=k)
+
+    def nearest(self, queries: np.ndarray, *, k: int = 10) -> pa.Table:
+        """What `search` gives, of query vectors, (q, dim) float32, of the index's own encoder."""
         found = self.vectors.search(queries, k, tie_order=self._order)
         query, place = np.nonzero(found.rows >= 0)
         documents = self._documents(found.rows[query, place])
@@ -199,7 +203,12 @@ class OpenIndex:
         empty = {name: pa.nulls(len(rows), kind) for name, kind in SHOWN.items()}
         return pa.table(empty | {name: taken[name].cast(SHOWN[name]) for name in names})
 
-    def _check_identity(self, encoder: Encoder) -> None:
+    def check(self, encoder: Encoder) -> None:
+        """Refuse an encoder that the index was not built with.
+
+        Raises:
+            IdentityError: it is another, or reads in another way.
+        """
         ours, theirs = self.identity, identity(encoder)
         different = [name for name in theirs if ours.get(name) != theirs[name]]
         if different:

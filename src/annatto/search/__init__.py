@@ -1,0 +1,1 @@
+"""Finding documents, and telling which of those found are relevant."""
