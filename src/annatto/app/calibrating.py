@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from annatto.app.ask import CUTOFF, encoder_of
 from annatto.app.sources import gather, prepared
@@ -31,7 +33,14 @@ DEV_SHARE = 0.2
 
 
 def calibrate_index(
-    folder: Path, source: str, *, aim: Aim, settings: Settings, depth: int, model: str = ""
+    folder: Path,
+    source: str,
+    *,
+    aim: Aim,
+    settings: Settings,
+    depth: int,
+    origins: Sequence[str],
+    model: str = "",
 ) -> dict[str, Any]:
     """Fit a cut-off on judged queries and put it into the index, with a picture.
 
@@ -44,6 +53,7 @@ def calibrate_index(
         aim: what the threshold is chosen for.
         settings: of the training.
         depth: documents looked at for each query, at least 1.
+        origins: whose judgments count; `human` also stands for `human:NAME`.
         model: another place of the index's model.
 
     Returns:
@@ -51,7 +61,7 @@ def calibrate_index(
         on test.
 
     Raises:
-        InputError: no judged queries, too few, or an aim that is out of reach.
+        InputError: no judgments of these origins, too few, or an aim that is out of reach.
         UsageError: depth is below 1.
     """
     from annatto.index.folder import open_index
@@ -59,12 +69,7 @@ def calibrate_index(
     from annatto.search.picture import picture
 
     index = open_index(folder)
-    judged = prepared(gather(source), make_pairs=False, seed=settings.seed)
-    if not judged.positives().num_rows:
-        raise InputError(
-            f"a cut-off needs judged queries; {source} has none; give a collection or BEIR folder "
-            "with judgments: --judgments."
-        )
+    judged = _judged(source, origins, settings.seed)
     encoder = encoder_of(index, model)
     index.check(encoder)
     lists = {
@@ -79,6 +84,20 @@ def calibrate_index(
     picture(cutoff, lists["test"], place / "calibration.png")
     told = {"threshold": cutoff.probability, "aim": cutoff.aim, "queries": cutoff.queries}
     return {"cutoff": str(place), **told, "test": found}
+
+
+def _judged(source: str, origins: Sequence[str], seed: int) -> Collection:
+    """The queries of a source, split, and what is relevant to them by these origins."""
+    found = gather(source)
+    positives = found.positives(origins)
+    if not positives.num_rows:
+        others = ", ".join(pc.unique(found.positives()["origin"]).to_pylist())
+        raise InputError(
+            f"a cut-off needs queries with positives of {' or '.join(origins)}; {source} has "
+            f"{f'those of {others}' if others else 'none'}; give another collection, or --origins."
+        )
+    split = prepared(found, make_pairs=False, seed=seed)
+    return replace(split, judgments=positives)
 
 
 def lists_of(index: OpenIndex, encoder: Encoder, part: Collection, *, depth: int) -> Lists:

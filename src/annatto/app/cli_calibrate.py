@@ -29,6 +29,9 @@ def calibrate(
         str, typer.Option(help="linear, sqrt, quadratic or power: how a cosine is mapped.")
     ] = "power",
     depth: Annotated[int, typer.Option(help="Documents looked at for each query.")] = 100,
+    origins: Annotated[
+        str, typer.Option(help="Whose judgments count, with commas between them.")
+    ] = "gold,human",
     model: Annotated[
         str, typer.Option("--model", "-m", help="The index's model, if it has moved.")
     ] = "",
@@ -52,7 +55,15 @@ def calibrate(
     if precision is not None:
         aim = Aim("precision", precision)
     settings = Settings(mapping=mapping, seed=seed)
-    done = calibrate_index(folder, judgments, aim=aim, settings=settings, depth=depth, model=model)
+    done = calibrate_index(
+        folder,
+        judgments,
+        aim=aim,
+        settings=settings,
+        depth=depth,
+        origins=origins.split(","),
+        model=model,
+    )
     if as_json:
         result(done, done["cutoff"], as_json=True)
         return
