@@ -10,10 +10,11 @@ Beside the cut-off (linear and power) stand
 
     cosine         one cosine for all queries
     of the best    the same of cosines divided by the query's largest
+    z-score        the same of cosines less the mean of the query's list, over its deviation
     rank           one k for all queries
     one map        the same network without the query: control, must not differ from cosine
-    shuffled       each training query has the labels of another: control; what it gains is by
-                   knowing how high a query's cosines are, not what is relevant to it
+    shuffled       each training query has the labels of another: it learns how high a query's
+                   cosines are, not what is relevant to it
     others         trained and read with the vectors of other queries: control
     power, others  trained well, read with the vectors of other queries: control
 
@@ -43,31 +44,27 @@ from annatto.data.scratch import write_corpus
 from annatto.data.subset import kept_documents
 from annatto.index.retriever import Dense
 from annatto.models.embedder import Embedder
-from annatto.ops.precision import (
-    average_precision,
-    calibration_error,
-    curve,
-    threshold_for_recall,
-)
+from annatto.ops import precision
+from annatto.ops.precision import average_precision, curve, threshold_for_recall
 from annatto.ops.significance import resamples
 from annatto.search.effect import effect
 from annatto.search.filter import probability
 from annatto.search.fit import Settings, fit
-from annatto.search.lists import Lists, judged
+from annatto.search.lists import Lists, Pairs, judged
 
 SPLITS = ("train", "dev", "test")
 RECALL, LOW = 0.95, 0.7
 SAMPLES = 1000
-ALONE = ("cosine", "of the best", "rank")
+ALONE = ("cosine", "of the best", "z-score", "rank")
 MAPPED = ("linear", "power")
 CONTROLS = ("one map", "shuffled", "others", "power, others")
 PAIRS = (
     *((name, peer) for name in MAPPED for peer in ALONE[:2]),
     *((name, "cosine") for name in CONTROLS),
     ("power", "shuffled"),
+    ("power", "z-score"),
 )
-Scores = dict[str, np.ndarray]
-"""dev and test, each (q, k)."""
+Scores = dict[str, np.ndarray]  # dev and test, each (q, k)
 
 
 def drawn(collection: Collection, asked: argparse.Namespace) -> Collection:
@@ -114,12 +111,18 @@ def both(lists: dict[str, Lists], score: Callable[[Lists], np.ndarray]) -> Score
     return {split: score(lists[split]) for split in ("dev", "test")}
 
 
+def z_score(lists: Lists) -> np.ndarray:
+    cosines = lists.cosines.astype(np.float64)
+    return (cosines - cosines.mean(1, keepdims=True)) / cosines.std(1, keepdims=True)
+
+
 def alone(lists: dict[str, Lists]) -> dict[str, Scores]:
     """What needs no training."""
     places = -np.arange(lists["test"].cosines.shape[1], dtype=np.float64)
     return {
         "cosine": both(lists, lambda one: one.cosines),
         "of the best": both(lists, lambda one: one.cosines / one.cosines[:, :1]),
+        "z-score": both(lists, z_score),
         "rank": both(lists, lambda one: np.broadcast_to(places, one.cosines.shape)),
     }
 
@@ -165,7 +168,9 @@ def measured(lists: dict[str, Lists], scores: Scores, *, is_mapped: bool) -> dic
         done["equal"] = float(rows.precision[int(np.argmax(rows.recall >= recall))])
         said |= {f"{name}@{recall:g}": value for name, value in done.items()}
     if is_mapped:
-        said["calibration error"] = calibration_error(probability(test.scores), test.relevant)
+        said["calibration error"] = precision.calibration_error(
+            probability(test.scores), test.relevant
+        )
     return said
 
 
@@ -197,26 +202,33 @@ def areas(lists: Lists, systems: dict[str, list[Scores]]) -> dict[str, np.ndarra
     """(SAMPLES,) area of each system over queries drawn with replacement, mean over seeds."""
     draws = np.concatenate(list(resamples(len(lists), SAMPLES, 0)))
     counts = np.stack([np.bincount(rows, minlength=len(lists)) for rows in draws])
-    values = {}
-    for name, seeds in systems.items():
-        each = []
-        for scores in seeds:
-            pairs = lists.pairs(scores["test"])
-            each.append(
-                [average_precision(pairs.scores, pairs.relevant, c[pairs.query]) for c in counts]
-            )
-        values[name] = np.mean(each, axis=0)
-    return values
+    return {
+        name: np.mean([sampled(lists.pairs(scores["test"]), counts) for scores in seeds], axis=0)
+        for name, seeds in systems.items()
+    }
+
+
+def sampled(pairs: Pairs, counts: np.ndarray) -> np.ndarray:
+    """`average_precision` of each row of counts, how often each query is drawn; sorted once."""
+    order = np.argsort(-pairs.scores, kind="stable")
+    scores, relevant, query = (rows[order] for rows in pairs)
+    last = np.append(np.flatnonzero(np.diff(scores)), len(scores) - 1)
+    values = []
+    for weights in (count[query] for count in counts):
+        right, kept = np.cumsum(weights * relevant)[last], np.cumsum(weights)[last]
+        gained = np.diff(right, prepend=0)
+        values.append(np.sum(gained * right / np.maximum(kept, 1)) / right[-1])
+    return np.array(values)
 
 
 def compared(
     lists: Lists, systems: dict[str, list[Scores]], rows: dict[str, dict[str, float]]
 ) -> dict[str, dict[str, Any]]:
     """Differences of areas with a 95 % interval."""
-    sampled = areas(lists, systems)
+    drawn_areas = areas(lists, systems)
     said = {}
     for name, peer in PAIRS:
-        ends = np.quantile(sampled[name] - sampled[peer], [0.025, 0.975])
+        ends = np.quantile(drawn_areas[name] - drawn_areas[peer], [0.025, 0.975])
         said[f"{name} - {peer}"] = {
             "difference": round(rows[name]["area"] - rows[peer]["area"], 4),
             "interval": ends.round(4).tolist(),
@@ -226,9 +238,7 @@ def compared(
 
 
 def holds(
-    rows: dict[str, dict[str, float]],
-    differences: dict[str, dict[str, Any]],
-    order: dict[str, float],
+    rows: dict[str, Any], differences: dict[str, dict[str, Any]], order: dict[str, float]
 ) -> dict[str, bool]:
     """What the specification wants, of the means over seeds."""
     raw, power = rows["cosine"], rows["power"]
@@ -273,14 +283,12 @@ def main() -> None:
     order = [order_kept(lists["test"], one["test"]) for name in MAPPED for one in systems[name]]
     worst = {"tau": min(o["tau"] for o in order), "ndcg": max(o["ndcg"] for o in order)}
     differences = compared(lists["test"], systems, rows)
-    print(differences)
     said = {
         "name": "accept_cutoff",
         "data": asked.folder.name,
         "queries": {split: len(one) for split, one in lists.items()},
         "unanswered": {s: int((~one.relevant.any(1)).sum()) for s, one in lists.items()},
-        "documents": asked.documents,
-        "depth": asked.depth,
+        **{"documents": asked.documents, "depth": asked.depth},
         "systems": {n: {k: round(v, 4) for k, v in row.items()} for n, row in rows.items()},
         "area by seed": {name: seeds[name] for name in (*MAPPED, *CONTROLS)},
         "differences": differences,
