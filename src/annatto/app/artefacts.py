@@ -14,7 +14,8 @@ from annatto.core.atomic import new_file
 from annatto.core.errors import InputError, a
 from annatto.core.store import collection_hash, open_collection, save
 
-UNHASHED = ("timing.json",)
+UNHASHED = ("timing.json", "cutoff")
+"""What is put into a folder without changing what it means: times, and an index's cut-off."""
 MODEL_FILES = (".json", ".safetensors", ".txt", ".jinja", ".model")
 
 
@@ -97,11 +98,11 @@ def content(folder: Path, kind: str) -> str:
 
 
 def tree_hash(place: Path) -> str:
-    """sha256 over the names and bytes of a file, or of all files in a folder but timing.json."""
+    """sha256 over the names and bytes of a file, or of all files in a folder but `UNHASHED`."""
     digest = hashlib.sha256()
     paths = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file())
     for path in paths:
-        if path.name in UNHASHED:
+        if path != place and set(path.relative_to(place).parts) & set(UNHASHED):
             continue
         with path.open("rb") as file:
             inner = hashlib.file_digest(file, "sha256").hexdigest()

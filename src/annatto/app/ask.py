@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+CUTOFF = "cutoff"
+"""Where `annatto calibrate` puts an index's cut-off, inside its folder."""
 DEFAULT_MODEL = "minilm"
 DEFAULT_NAME = "all-MiniLM-L6-v2"
 SHOWN_LINES = 3
 SHOWN_WIDTH = 100
 
 
-def ask(
+def ask(  # noqa: PLR0913 - the options of `annatto search`
     folder: Path,
     texts: Sequence[str],
     *,
@@ -31,8 +33,11 @@ def ask(
     mode: str | Mode = "hybrid",
     where: Sequence[str] = (),
     group: str | None = None,
+    cut: bool = True,
 ) -> list[dict[str, Any]]:
     """The k best documents for each text, best first; see `search.find`.
+
+    What is below the index's cut-off, if it has one, is left out, and the log says why.
 
     Args:
         folder: an index that `annatto index` or a recipe made.
@@ -42,10 +47,12 @@ def ask(
         mode: `hybrid`, `dense` or `text`.
         where: conditions, such as `year>=2000`.
         group: `parent` for each parent's best only.
+        cut: heed the index's cut-off, see `search.relevant`.
 
     Returns:
         One row per hit: query (its place in `texts`), rank from 1, score (higher = more relevant),
-        doc_id, title, text, source, line, and the rank and score in each leg.
+        doc_id, title, text, source, line, the rank and score in each leg, and
+        with a cut-off the probability that it is relevant.
 
     Raises:
         InputError: `folder` is no index.
@@ -54,11 +61,19 @@ def ask(
         UsageError: an unknown mode or column.
     """
     from annatto.index.folder import open_index
+    from annatto.search.filter import Cutoff
     from annatto.search.find import find
+    from annatto.search.relevant import relevant
 
     index = open_index(folder)
     encoder = load_model(settings_of(index, model))
     found = find(index, list(texts), encoder=encoder, k=k, mode=mode, where=where, group=group)
+    place = folder / CUTOFF
+    if cut and place.exists():
+        cutoff = Cutoff.load(place)
+        found, reasons = relevant(found, texts, index=index, encoder=encoder, cutoff=cutoff)
+        for reason in filter(None, reasons):
+            logger.info("%s (--no-cut shows them)", reason)
     hits: list[dict[str, Any]] = found.to_pylist()
     return hits
 

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from annatto import __version__
 from annatto.app import (
     cli_board,
+    cli_calibrate,
     cli_data,
     cli_judge,
     cli_keep,
@@ -88,6 +89,7 @@ for command in (
     cli_search.index,
     cli_search.search,
     cli_move.move,
+    cli_calibrate.calibrate,
     cli_recipe.run,
     cli_recipe.demo,
     cli_model.show_prompt,

@@ -73,6 +73,10 @@ def search(
     group: Annotated[
         str, typer.Option(help="parent: only the best of those that share a parent.")
     ] = "",
+    cut: Annotated[
+        bool,
+        typer.Option(help="Leave out what is below the cut-off of annatto calibrate, if any."),
+    ] = True,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show rank and score by meaning and by words.")
     ] = False,
@@ -80,11 +84,14 @@ def search(
 ) -> None:
     """Search an index: score, file and line, title, and the first lines of each hit.
 
+    An index with a cut-off (annatto calibrate) may give fewer hits, or none, and says why.
+
     Example: annatto search docs-index "how do I start the server"
     """
     from annatto.app.ask import ask, shown
 
-    hits = ask(folder, [text], k=k, model=model, mode=mode, where=where or (), group=group or None)
+    how = {"mode": mode, "where": where or (), "group": group or None, "cut": cut}
+    hits = ask(folder, [text], k=k, model=model, **how)
     told = "\n".join(shown(hit, explain=explain) for hit in hits)
     result(hits, told or "nothing was found", as_json=as_json)
 

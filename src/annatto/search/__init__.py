@@ -1,1 +1,1 @@
-"""Questions to an index: both legs, fused, filtered, grouped and explained."""
+"""Questions to an index: both legs, fused, filtered, grouped, explained, and cut off."""
