@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from annatto.app.artefacts import load_model
 from annatto.core.errors import WeightsError
+
+if TYPE_CHECKING:
+    from annatto.index.folder import OpenIndex
 
 logger = logging.getLogger(__name__)
 
@@ -39,18 +42,28 @@ def ask(folder: Path, texts: Sequence[str], *, k: int = 5, model: str = "") -> l
     from annatto.index.folder import open_index
 
     index = open_index(folder)
-    settings = {"weights": model} if model else index.weights
-    if "weights" not in settings:  # built from Python, with another encoder
-        raise WeightsError(
-            f"{folder} does not say which model it was built with; name it: --model."
-        )
-    if str(settings["weights"]).startswith("../"):  # a model beside the index, in the same run
-        settings["weights"] = str((folder / settings["weights"]).resolve())
+    settings = {"weights": model} if model else weights_of(index, folder)
     if settings["weights"] == DEFAULT_MODEL:
         logger.info("the model is %s", DEFAULT_NAME)
     encoder = load_model(settings)
     hits: list[dict[str, Any]] = index.search(encoder, list(texts), k=k).to_pylist()
     return hits
+
+
+def weights_of(index: OpenIndex, folder: Path) -> dict[str, Any]:
+    """How the index's model can be loaded; one beside the index, in the same run, is found there.
+
+    Raises:
+        WeightsError: the index does not say.
+    """
+    settings = index.weights
+    if "weights" not in settings:  # built from Python, with another encoder
+        raise WeightsError(
+            f"{folder} does not say which model it was built with; name it: --model."
+        )
+    if str(settings["weights"]).startswith("../"):
+        settings["weights"] = str((folder / settings["weights"]).resolve())
+    return settings
 
 
 def shown(hit: dict[str, Any]) -> str:

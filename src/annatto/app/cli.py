@@ -25,6 +25,7 @@ from annatto.app import (
     cli_recipe,
     cli_repair,
     cli_search,
+    cli_serve,
     cli_weights,
 )
 from annatto.app.console import listen, say, say_totals
@@ -86,6 +87,7 @@ for command in (
     cli_judge.judge,
     cli_search.index,
     cli_search.search,
+    cli_serve.serve,
     cli_recipe.run,
     cli_recipe.demo,
     cli_model.show_prompt,
