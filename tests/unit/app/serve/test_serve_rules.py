@@ -217,9 +217,7 @@ def test_wrong_paths_and_methods_have_the_same_shape(client, method, path, statu
     assert status != 405 or reply.headers["Allow"]
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"1", b"\xff", b"[" * 5_000, b'{"a": 1e999}', SURROGATE]
-)
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b"\xff", b"[" * 5_000, b'{"a": 1e999}'])
 def test_bodies_that_are_no_request_are_refused(client, body):
     headers = {"Content-Type": "application/json"}
     assert refusal(client.post("/v1/embeddings", content=body, headers=headers), 400)
