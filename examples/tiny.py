@@ -14,6 +14,7 @@ from annatto.index.folder import build, open_index
 from annatto.mine.margin import relative
 from annatto.mine.pool import pool
 from annatto.mine.teach import by_encoder
+from annatto.search.find import find
 from annatto.testing import tiny_collection, tiny_encoder, tiny_model
 from annatto.train.loop import train
 from annatto.train.settings import Settings
@@ -37,8 +38,9 @@ def main(folder):
     print(f"difference {result.difference:+.3f} [{result.low:+.3f}, {result.high:+.3f}]", end=", ")
     print(result.verdict)
 
-    index = build(collection, trained, folder / "index", weights={"weights": str(saved)})
-    for hit in open_index(index).search(trained, ["what about rare7 and piano"], k=3).to_pylist():
+    build(collection, trained, folder / "index", weights={"weights": str(saved)})
+    index = open_index(folder / "index")
+    for hit in find(index, ["what about rare7 and piano"], encoder=trained, k=3).to_pylist():
         print(hit["rank"], f"{hit['score']:.3f}", hit["doc_id"], hit["text"])
 
 

@@ -86,9 +86,13 @@ def loader(key: str) -> Callable[..., Any]:
 
 
 def content(folder: Path, kind: str) -> str:
-    """sha256 of what `folder` means: of values for a collection, of bytes for everything else."""
+    """sha256 of what `folder` means: values of a collection or an index, bytes of all else."""
     if kind == "collection":
         return collection_hash(open_collection(folder))
+    if kind_at(folder) == "index":
+        from annatto.index.folder import open_index
+
+        return open_index(folder).hash()
     return tree_hash(folder)
 
 

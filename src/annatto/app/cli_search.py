@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,12 +18,19 @@ def index(
         str,
         typer.Option("--model", "-m", help="A model folder, weights name or hub id; see weights."),
     ] = "",
+    store: Annotated[
+        str, typer.Option(help="Object storage for the documents, such as s3://bucket/name.")
+    ] = "",
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Replace the index that is there, of any model.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Make a folder, or a collection, searchable.
+    """Make a folder, or a collection, searchable; or bring its index up to date.
 
     Without --model it uses all-MiniLM-L6-v2 (fetched before by: annatto weights get minilm).
-    Stopped or killed, the same command goes on.
+    An index that is there encodes only what is new or changed. Stopped or killed, the same command
+    goes on.
 
     Example: annatto index docs --model trained -o docs-index
     """
@@ -36,10 +43,12 @@ def index(
     if not model:
         say(f"no --model was named: using {DEFAULT_NAME}")
     weights = {"weights": _placed(model) if model else DEFAULT_MODEL}
-    work = output.with_name(f"{output.name}.work")
-    build(gather(source), load_model(weights), output, weights=weights, work=work)
-    shutil.rmtree(work)
-    result({"index": str(output)}, str(output), as_json=as_json)
+    documents = gather(source)
+    encoder = load_model(weights)
+    done = build(documents, encoder, output, weights=weights, store=store, rebuild=rebuild)
+    counts = asdict(done)
+    say(", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    result({"index": str(output), **counts}, str(output), as_json=as_json)
     say(f'now ask it: annatto search {output} "your words"')
 
 
@@ -50,6 +59,19 @@ def search(
     model: Annotated[
         str, typer.Option("--model", "-m", help="The index's model, if it has moved.")
     ] = "",
+    mode: Annotated[str, typer.Option(help="hybrid, dense (by meaning) or text (by words).")] = (
+        "hybrid"
+    ),
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="A condition, such as year>=2000 or source=a.md; again for more."),
+    ] = None,
+    group: Annotated[
+        str, typer.Option(help="parent: only the best of those that share a parent.")
+    ] = "",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show rank and score by meaning and by words.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Search an index: score, file and line, title, and the first lines of each hit.
@@ -58,8 +80,9 @@ def search(
     """
     from annatto.app.ask import ask, shown
 
-    hits = ask(folder, [text], k=k, model=model)
-    result(hits, "\n".join(shown(hit) for hit in hits), as_json=as_json)
+    hits = ask(folder, [text], k=k, model=model, mode=mode, where=where or (), group=group or None)
+    told = "\n".join(shown(hit, explain=explain) for hit in hits)
+    result(hits, told or "nothing was found", as_json=as_json)
 
 
 def _placed(model: str) -> str:

@@ -63,7 +63,7 @@ def outcome(folder: Path, places: Mapping[str, Path]) -> dict[str, Any]:
     from annatto.evaluate.evaluation import Evaluation
 
     found = Evaluation.load(places["evaluation"])
-    hits = ask(places["index"], QUESTIONS, k=3)
+    hits = ask(places["index"], QUESTIONS, k=3, mode="dense")
     return {
         "places": {name: str(place) for name, place in places.items()},
         "python": platform.python_version(),
@@ -120,10 +120,10 @@ def show_result(evaluation: Path, report: Path) -> None:
 
 
 def show_searches(index: Path) -> None:
-    """The best three hits of three questions."""
-    hits = ask(index, QUESTIONS, k=3)
+    """The best three hits of three questions, by meaning alone."""
+    hits = ask(index, QUESTIONS, k=3, mode="dense")
     for number, question in enumerate(QUESTIONS):
-        show(f'\n$ annatto search {index} "{question}"')
+        show(f'\n$ annatto search {index} "{question}" --mode dense')
         for hit in hits:
             if hit["query"] == number:
                 show(shown(hit))

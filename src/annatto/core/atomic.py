@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 
 from annatto.core.errors import InputError
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 ELSEWHERE = "choose another place with -o"
 
@@ -42,7 +42,7 @@ def new_folder(place: Path, *, remedy: str = ELSEWHERE) -> Iterator[Path]:
             for path in temporary.rglob("*"):
                 if path.is_file():
                     _flush(path)
-            _replace_folder(temporary, place)
+            replace_folder(temporary, place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -73,22 +73,27 @@ def explained(place: Path, *, remedy: str = ELSEWHERE) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        number = _number(error)
+        number = system_number(error)
         if number in FULL:
-            free = shutil.disk_usage(_existing(place)).free / 2**20
-            raise InputError(
-                f"the disk is full while writing {place} ({free:.0f} MiB free); nothing there was "
-                "changed: free some space and run the same command again."
-            ) from error
+            raise full(place) from error
         if number in UNWRITABLE or (number == errno.ENOENT and _is_at(error, place)):
             raise InputError(f"cannot write {place}: {os.strerror(number)}; {remedy}.") from error
         raise
 
 
-def _number(error: OSError | SafetensorError) -> int:
-    """The system's number of an error; safetensors tells it only in its text."""
-    if isinstance(error, OSError):
-        return error.errno or 0
+def full(place: Path) -> InputError:
+    """What to say when `place` cannot be written for lack of space, or of the right to more."""
+    free = shutil.disk_usage(_existing(place)).free / 2**20
+    return InputError(
+        f"the disk is full while writing {place} ({free:.0f} MiB free); nothing there was "
+        "changed: free some space and run the same command again."
+    )
+
+
+def system_number(error: Exception) -> int:
+    """The system's number of an error; libraries in Rust tell it only in their text."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
     told = re.search(r"\(os error (\d+)\)", str(error))
     return int(told[1]) if told else 0
 
@@ -140,7 +145,8 @@ def refuse_other(folder: Path, kind: str) -> None:
     )
 
 
-def _replace_folder(new: Path, place: Path) -> None:
+def replace_folder(new: Path, place: Path) -> None:
+    """Rename the folder `new` to `place`; what was there is removed."""
     old = place.with_name(f"{place.name}.tmp-{uuid.uuid4().hex[:8]}-old")
     if place.exists():
         place.rename(old)

@@ -1,127 +1,51 @@
-"""A searchable folder: documents, their vectors, and which model made them.
+"""A searchable folder: documents with vectors and words in a store, and which model made them.
 
-documents.parquet  every column of the corpus, in row order
-vectors.npy        (n, dim) float32, row i is document i
-card.json          kind `index`, the weights as they were named, identity, rows, hash
+card.json        kind `index`, the weights as they were named, identity, where the store is
+documents.lance  the documents, unless the card names another place; see `index.lance`
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
-import tempfile
+import shutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from annatto.core.atomic import new_folder, read_card, write_json
-from annatto.core.errors import IdentityError, InputError
-from annatto.core.store import corpus_hash, link
-from annatto.core.tables import TEXT
-from annatto.core.types import Collection, Encoder, Prompt, document_text
-from annatto.core.vectorfile import encode_to
-from annatto.index.flat import VECTORS, FlatIndex
-from annatto.ops.topk import id_order
+from annatto.core.atomic import explained, read_card, refuse_other, replace_folder, write_json
+from annatto.core.errors import IdentityError, InputError, UsageError
+from annatto.core.identity import identity
+from annatto.core.types import Collection, Encoder, Store, document_text
+from annatto.index.documents import CONTENT, VECTOR
+from annatto.index.legs import as_matrix
+from annatto.index.place import place_of, store_at
+from annatto.index.renew import Changes, renew, with_content
 
 CARD = "card.json"
-DOCUMENTS = "documents.parquet"
-GROUP_ROWS = 1024  # a hit reads its row group: small ones keep searches short
-SHOWN = {
-    "doc_id": TEXT,
-    "title": TEXT,
-    "text": TEXT,
-    "source": TEXT,
-    "line": pa.int64(),
-    "parent_id": TEXT,
-}
-
-
-def build(
-    collection: Collection,
-    encoder: Encoder,
-    folder: Path,
-    *,
-    weights: Mapping[str, Any],
-    work: Path | None = None,
-) -> Path:
-    """Encode every document and write a searchable `folder`, replacing an index that was there.
-
-    Args:
-        collection: its corpus is read once, batch by batch.
-        encoder: documents are encoded with its prompt `document`.
-        folder: where to; whole or not there.
-        weights: how the encoder can be loaded again, kept as it is (JSON).
-        work: where vectors are put as they come; a build that was killed goes on from here to the
-            same bytes. Without it nothing is kept.
-
-    Raises:
-        InputError: there are no documents, `folder` holds something else, or the disk is full.
-        UsageError: `work` holds vectors of another model or other documents.
-    """
-    folder = Path(folder)
-    _check_place(folder)
-    rows = collection.corpus.count_rows()
-    if not rows:
-        raise InputError("an index needs at least one document; found none in the collection.")
-    with new_folder(folder) as place:
-        _write(collection, encoder, place, rows=rows, work=work)
-        with (place / VECTORS).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        both = corpus_hash(collection.corpus) + digest
-        card = {
-            "kind": "index",
-            "weights": dict(weights),
-            "encoder": encoder.name,
-            "dtype": str(getattr(encoder, "dtype", "float32")),
-            "identity": identity(encoder),
-            "rows": rows,
-            "hash": hashlib.sha256(both.encode()).hexdigest(),
-        }
-        write_json(place / CARD, card)
-    return folder
-
-
-def identity(encoder: Encoder) -> dict[str, Any]:
-    """What must be equal for two encoders' vectors to be comparable, as JSON.
-
-    Weights, document prompt, pooling, token limit and dimension; not the dtype, nor any query
-    prompt. An encoder that does not tell has its name for weights, a plain prompt and no limit.
-    """
-    prompt = getattr(encoder, "prompts", {}).get("document", Prompt.plain())
-    return {
-        "weights_id": getattr(encoder, "weights_id", encoder.name),
-        "prompt": {
-            "template": prompt.template,
-            "instruction": prompt.instruction,
-            "demos": [list(pair) for pair in prompt.demos],
-            **({"demo": prompt.demo} if prompt.demos else {}),
-        },
-        "pooling": getattr(encoder, "pooling", None),
-        "max_tokens": getattr(encoder, "max_tokens", None),
-        "dim": encoder.dim,
-    }
+LOCK = ".lock"
+WRITING = threading.RLock()
 
 
 @dataclass(frozen=True)
 class OpenIndex:
-    """A searchable folder, opened; documents and vectors stay on disk.
+    """A searchable folder, opened; documents and vectors stay where they are.
 
     Attributes:
         folder: where it is.
         card: what `card.json` says.
-        vectors: (n, dim), row i is document i.
+        store: the documents.
     """
 
     folder: Path
     card: Mapping[str, Any]
-    vectors: FlatIndex
+    store: Store
 
     @property
     def weights(self) -> dict[str, Any]:
@@ -130,76 +54,15 @@ class OpenIndex:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Whose vectors it holds; see `identity`."""
+        """Whose vectors it holds; see `core.identity`."""
         return dict(self.card["identity"])
 
-    def search(
-        self,
-        encoder: Encoder,
-        texts: Sequence[str],
-        *,
-        k: int = 10,
-        prompt: str | Prompt = "query",
-    ) -> pa.Table:
-        """The k documents nearest to each text, by query, best first.
-
-        Returns:
-            query int64 (position in `texts`), rank int32 from 1, score float32 (inner product,
-            higher = more similar; ties by doc_id descending), doc_id, title, text, source, line,
-            parent_id; null where the corpus lacks the column.
+    def check_identity(self, encoder: Encoder) -> None:
+        """Refuse an encoder whose vectors are not those of the index.
 
         Raises:
-            IdentityError: `encoder` is not the one the index was built with.
-            InputError: documents.parquet is damaged.
-            UsageError: k is below 1, or an unknown prompt.
+            IdentityError: it is not the one the index was built with.
         """
-        self._check_identity(encoder)
-        queries = np.zeros((0, encoder.dim), np.float32)
-        if texts:
-            queries = encoder.encode(texts, prompt=prompt)
-        found = self.vectors.search(queries, k, tie_order=self._order)
-        query, place = np.nonzero(found.rows >= 0)
-        documents = self._documents(found.rows[query, place])
-        return pa.table(
-            {
-                "query": pa.array(query.astype(np.int64)),
-                "rank": pa.array((place + 1).astype(np.int32)),
-                "score": pa.array(found.scores[query, place]),
-                **{name: documents[name] for name in SHOWN},
-            }
-        )
-
-    @cached_property
-    def _file(self) -> pq.ParquetFile:
-        return _documents_file(self.folder)
-
-    @cached_property
-    def _order(self) -> np.ndarray:
-        with _damaged(self.folder / DOCUMENTS):
-            return id_order(self._file.read(["doc_id"])["doc_id"])
-
-    @cached_property
-    def _ends(self) -> np.ndarray:
-        """Row after the last of each row group, (groups,) int64."""
-        meta = self._file.metadata
-        return np.cumsum([meta.row_group(i).num_rows for i in range(meta.num_row_groups)])
-
-    def _documents(self, rows: np.ndarray) -> pa.Table:
-        """The shown columns of these rows, in this order; only their row groups are read."""
-        names = [name for name in SHOWN if name in self._file.schema_arrow.names]
-        with _damaged(self.folder / DOCUMENTS):
-            groups, place = np.unique(
-                np.searchsorted(self._ends, rows, side="right"), return_inverse=True
-            )
-            read = self._file.read_row_groups(groups.tolist(), columns=names)
-        sizes = np.diff(self._ends, prepend=0)[groups]
-        first_read = np.cumsum(sizes) - sizes
-        first = self._ends[groups] - sizes
-        taken = read.take(pa.array((rows - first[place]) + first_read[place]))
-        empty = {name: pa.nulls(len(rows), kind) for name, kind in SHOWN.items()}
-        return pa.table(empty | {name: taken[name].cast(SHOWN[name]) for name in names})
-
-    def _check_identity(self, encoder: Encoder) -> None:
         ours, theirs = self.identity, identity(encoder)
         different = [name for name in theirs if ours.get(name) != theirs[name]]
         if different:
@@ -208,16 +71,84 @@ class OpenIndex:
                 f"{self.folder} was built with another model, or the same in other settings "
                 f"({self.card.get('encoder', 'unnamed')}): {', '.join(different)} differ "
                 f"({first}: {ours.get(first)!r} in the index, {theirs[first]!r} in "
-                f"{encoder.name}); search with the model it was built with "
-                f"({json.dumps(self.weights)}), or build the index again with this one."
+                f"{encoder.name}); use the model it was built with "
+                f"({json.dumps(self.weights)}), or build the index again with this one "
+                "(annatto index … --rebuild)."
             )
+
+    def hash(self) -> str:
+        """sha256 of every document with its vector, and of the identity; not of how it is kept."""
+        rows = []
+        for batch in self.store.read(["doc_id", CONTENT, VECTOR]):
+            told = zip(batch["doc_id"].to_pylist(), batch[CONTENT].to_pylist(), strict=True)
+            vectors = as_matrix(batch[VECTOR], self.store.dim)
+            for row, vector in zip(told, vectors, strict=True):
+                rows.append(hashlib.sha256(json.dumps(row).encode() + vector.tobytes()).digest())
+        said = json.dumps(self.identity, sort_keys=True).encode()
+        return hashlib.sha256(said + b"".join(sorted(rows))).hexdigest()
+
+
+def build(
+    collection: Collection,
+    encoder: Encoder,
+    folder: Path,
+    *,
+    weights: Mapping[str, Any],
+    store: str = "",
+    rebuild: bool = False,
+    work: Path | None = None,
+) -> Changes:
+    """Make `folder` an index of just these documents; what it holds already is not encoded again.
+
+    A new index, and one that is built again, is put together in `work` and takes its place when it
+    is whole. One that is there is brought up to date in its place, 8,192 documents at a time; it
+    can be searched meanwhile. Stopped or killed, the same call goes on where it was.
+
+    Args:
+        collection: its corpus is read once, batch by batch.
+        encoder: documents are encoded with its prompt `document`.
+        folder: where to.
+        weights: how the encoder can be loaded again, kept as it is (JSON).
+        store: address of object storage for the documents; empty keeps them in `folder`, or where
+            they are.
+        rebuild: encode everything again and replace the index that is there, also one of another
+            model, or with damaged documents. What is in object storage is emptied first.
+        work: where a new index is put together; a folder beside `folder` unless given.
+
+    Raises:
+        InputError: there are no documents, `folder` holds something else or is being written by
+            another process, or the disk is full.
+        IdentityError: the index that is there was built with another model.
+    """
+    folder = Path(folder)
+    refuse_other(folder, "index")
+    if (folder / CARD).exists() and not rebuild:
+        return _update(collection, encoder, folder, weights=weights, store=store)
+    work = work or folder.with_name(f"{folder.name}.work")
+    if work.exists() and {path.name for path in work.iterdir()} != {LOCK}:
+        refuse_other(work, "index")
+    card = {
+        "kind": "index",
+        "weights": dict(weights),
+        "encoder": encoder.name,
+        "dtype": str(getattr(encoder, "dtype", "float32")),
+        "identity": identity(encoder),
+        "store": place_of(store) if store else _place_in(folder),
+    }
+    with alone(work), explained(folder):
+        changes = renew(_staged(work, card, rebuild=rebuild), collection, encoder)
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        replace_folder(work, folder)
+    return changes
 
 
 def open_index(folder: Path) -> OpenIndex:
     """Open a folder that `build` wrote.
 
     Raises:
-        InputError: it is no index, or a part is missing, damaged or of another length.
+        InputError: it is no index, or a part is missing or damaged.
     """
     folder = Path(folder)
     if not (folder / CARD).exists():
@@ -228,59 +159,115 @@ def open_index(folder: Path) -> OpenIndex:
     if card.get("kind") != "index":
         kind = card.get("kind", "unknown")
         raise InputError(f"{folder} must be an index; found a folder of kind '{kind}'.")
-    kinds = {"weights": dict, "identity": dict, "rows": int}
-    wrong = [name for name, kind in kinds.items() if not isinstance(card.get(name), kind)]
+    wrong = [n for n in ("weights", "identity", "store") if not isinstance(card.get(n), dict)]
     if wrong:
         raise InputError(f"{folder / CARD} is damaged (no '{wrong[0]}'); build the index again.")
-    vectors = FlatIndex.load(folder)
-    documents = _documents_file(folder).metadata.num_rows
-    if not documents == len(vectors) == card["rows"]:
-        raise InputError(
-            f"{folder} must hold one vector for each document; found {documents} documents, "
-            f"{len(vectors)} vectors and {card['rows']} rows on its card; build the index again."
-        )
-    return OpenIndex(folder=folder, card=card, vectors=vectors)
+    return OpenIndex(folder=folder, card=card, store=store_at(card["store"], folder))
 
 
-def _check_place(folder: Path) -> None:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return
-    card = read_card(folder / CARD) if (folder / CARD).exists() else {}
-    if card.get("kind") != "index":
-        raise InputError(f"{folder} exists and is not an index; choose another place or remove it.")
+def upsert(index: OpenIndex, documents: pa.Table, encoder: Encoder) -> int:
+    """Add documents, or replace those of the same doc_id, all or none; how many there were.
+
+    Args:
+        index: an open index.
+        documents: CORPUS rows, with any further columns.
+        encoder: the one the index was built with.
+
+    Raises:
+        IdentityError: it is another one.
+        SchemaError: a column is missing or of another type, or a doc_id stands twice.
+        InputError: another process is writing, or the disk is full.
+    """
+    index.check_identity(encoder)
+    rows = with_content(documents)
+    vectors = encoder.encode(document_text(rows), prompt="document")
+    with alone(index.folder):
+        index.store.upsert(rows, vectors)
+    return int(rows.num_rows)
 
 
-def _write(
-    collection: Collection, encoder: Encoder, place: Path, *, rows: int, work: Path | None
-) -> None:
-    """Documents and vectors in one pass over the corpus."""
-    schema = collection.corpus.schema
-    with (
-        tempfile.TemporaryDirectory(prefix="vectors-", dir=place) as scratch,
-        pq.ParquetWriter(place / DOCUMENTS, schema, compression="zstd") as writer,
-    ):
+def delete(index: OpenIndex, doc_ids: Sequence[str]) -> int:
+    """Remove documents; how many of them were there.
 
-        def texts() -> Iterator[list[str]]:
-            for batch in collection.documents():
-                writer.write_batch(batch, row_group_size=GROUP_ROWS)
-                yield document_text(batch)
-
-        vectors = (work or Path(scratch)) / VECTORS
-        encode_to(vectors, texts(), count=rows, encoder=encoder)
-        link(vectors, place / VECTORS)
-
-
-def _documents_file(folder: Path) -> pq.ParquetFile:
-    path = folder / DOCUMENTS
-    if not path.exists():
-        raise InputError(f"{path} is missing from the index; build the index again.")
-    with _damaged(path):
-        return pq.ParquetFile(path)
+    Raises:
+        InputError: another process is writing, or the disk is full.
+    """
+    with alone(index.folder):
+        return index.store.delete(doc_ids)
 
 
 @contextlib.contextmanager
-def _damaged(path: Path) -> Iterator[None]:
-    try:
+def alone(folder: Path) -> Iterator[None]:
+    """Hold an index for writing; the hold ends with the process, however that ends.
+
+    Threads of one process wait for each other.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+    with lock, WRITING:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"another process is writing to {folder}; try again when it is done."
+            ) from error
         yield
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path} is damaged ({error}); build the index again.") from error
+
+
+def _update(
+    collection: Collection,
+    encoder: Encoder,
+    folder: Path,
+    *,
+    weights: Mapping[str, Any],
+    store: str,
+) -> Changes:
+    """Bring an index up to date in its place; the model may have moved."""
+    index = open_index(folder)
+    if store and place_of(store) != index.card["store"]:
+        raise UsageError(
+            f"{folder} keeps its documents elsewhere ({json.dumps(index.card['store'])}), not in "
+            f"{store}; leave out --store, or build the index again with --rebuild."
+        )
+    index.check_identity(encoder)
+    with alone(folder):
+        changes = renew(index.store, collection, encoder)
+        if index.weights != dict(weights):
+            write_json(folder / CARD, {**index.card, "weights": dict(weights)})
+    return changes
+
+
+def _place_in(folder: Path) -> dict[str, Any]:
+    """Where the index that is there keeps its documents; the folder itself when there is none."""
+    there = read_card(folder / CARD) if (folder / CARD).exists() else {}
+    return dict(there.get("store") or place_of(""))
+
+
+def _staged(work: Path, card: Mapping[str, Any], *, rebuild: bool) -> Store:
+    """The store of an index in the making: what a killed build left of this one, or a new one."""
+    dim = card["identity"]["dim"]
+    if (work / CARD).exists() and _same(read_card(work / CARD), card):
+        return store_at(card["store"], work, dim=dim)
+    for path in work.iterdir():
+        if path.name not in (LOCK, CARD):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_json(work / CARD, {"kind": "index"})  # it is ours, and not begun
+    store = store_at(card["store"], work, dim=dim)
+    if len(store):
+        if not rebuild:
+            raise InputError(
+                f"{store.place} holds {len(store)} documents of another index; choose another "
+                "place, or empty it with --rebuild."
+            )
+        store.drop()
+        store = store_at(card["store"], work, dim=dim)
+    write_json(work / CARD, dict(card))
+    return store
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(one.get(name) == other[name] for name in ("identity", "store", "dtype"))

@@ -15,16 +15,19 @@ from annatto.ops.topk import id_order
 RRF_K = 60
 
 
-def rrf(ranks: np.ndarray, *, rrf_k: int = RRF_K) -> np.ndarray:
+def rrf(ranks: np.ndarray, *, rrf_k: int = RRF_K, weights: np.ndarray | None = None) -> np.ndarray:
     """Sum of 1 / (rrf_k + rank) over runs.
 
     Paper: Cormack, Clarke and Büttcher, Reciprocal Rank Fusion outperforms Condorcet and
         individual Rank Learning Methods, SIGIR 2009, section 2.
-    Differs: terms are added from the smallest, so that the order of runs does not matter.
+    Differs: terms are added from the smallest, so that the order of runs does not matter. Weights
+        are our choice.
 
     Args:
         ranks: (..., s) int, rank from 1 in each of s runs; 0 where a run lacks the document.
         rrf_k: how little the first ranks stand out; the paper's 60.
+        weights: (s,) floats of at least 0, how much each run counts; only their proportions
+            matter (they are divided by their mean). All the same when None.
 
     Returns:
         (...) float64, higher = better.
@@ -33,6 +36,8 @@ def rrf(ranks: np.ndarray, *, rrf_k: int = RRF_K) -> np.ndarray:
     [0.032522, 0.016393]
     """
     terms = np.where(ranks > 0, 1.0 / (rrf_k + np.maximum(ranks, 1)), 0.0)
+    if weights is not None:
+        terms = terms * (weights / np.mean(weights))
     fused: np.ndarray = np.sort(terms, axis=-1).sum(axis=-1)
     return fused
 

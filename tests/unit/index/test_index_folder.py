@@ -1,25 +1,62 @@
 import json
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 import pytest
 
-from annatto.core.errors import IdentityError, InputError, UsageError
+from annatto.core.errors import IdentityError, InputError, SchemaError, UsageError
+from annatto.core.identity import identity
 from annatto.core.store import open_collection, save
 from annatto.core.tables import CORPUS
 from annatto.core.types import Collection, Prompt
-from annatto.index.folder import build, identity, open_index
-from annatto.index.retriever import Dense
+from annatto.index.folder import alone, build, delete, open_index, upsert
+from annatto.index.renew import Changes
 from annatto.testing import TinyEncoder, tiny_collection, tiny_encoder
 
 WEIGHTS = {"weights": "tiny"}
 
 
+class Counting(TinyEncoder):
+    """A tiny encoder that remembers what it read, and is killed when it has read enough."""
+
+    def __init__(self, *, calls=99):
+        super().__init__()
+        self.read = []
+        self.calls = calls
+
+    def encode(self, texts, *, prompt="document"):
+        if self.calls == 0 and texts:
+            raise KeyboardInterrupt
+        self.calls -= 1
+        self.read += texts
+        return super().encode(texts, prompt=prompt)
+
+
+def collection_of(texts, **columns):
+    """Documents a, b, c, … of these texts."""
+    rows = {
+        "doc_id": [chr(97 + i) for i in range(len(texts))],
+        "title": [""] * len(texts),
+        "text": texts,
+        **columns,
+    }
+    return Collection(corpus=ds.dataset(CORPUS.table(rows)))
+
+
+def contents(folder):
+    found = pa.Table.from_batches(open_index(folder).store.read(["doc_id", "text", "vector"]))
+    return found.sort_by("doc_id").to_pylist()
+
+
 @pytest.fixture
 def folder(tmp_path):
-    return build(tiny_collection(), tiny_encoder(), tmp_path / "index", weights=WEIGHTS)
+    build(tiny_collection(), tiny_encoder(), tmp_path / "index", weights=WEIGHTS)
+    return tmp_path / "index"
 
 
 def with_prompt(instruction):
@@ -28,86 +65,154 @@ def with_prompt(instruction):
     return encoder
 
 
-def test_an_index_finds_what_dense_finds(folder):
-    collection = tiny_collection()
-    retriever = Dense(tiny_encoder())
-    retriever.index(collection)
-    run = retriever.search(collection.queries, 4)
-    hits = open_index(folder).search(tiny_encoder(), collection.queries["text"].to_pylist(), k=4)
-    for name in ("doc_id", "rank", "score"):
-        assert hits[name].to_pylist() == run[name].to_pylist()
-    ids = collection.queries["query_id"].take(hits["query"])
-    assert ids.to_pylist() == run["query_id"].to_pylist()
+def test_an_index_holds_every_document_and_column_with_its_vector(tmp_path):
+    collection = collection_of(["x y", "z"], parent_id=["p", None])
+    table = collection.corpus.to_table().append_column("line", pa.array([3, 4], pa.int32()))
+    build(Collection(corpus=ds.dataset(table)), tiny_encoder(), tmp_path / "i", weights=WEIGHTS)
+    store = open_index(tmp_path / "i").store
+    one, two = store.documents(["a", "b"]).to_pylist()
+    assert (one["text"], one["parent_id"], one["line"], one["source"]) == ("x y", "p", 3, None)
+    assert two["parent_id"] is None
+    found = {row["doc_id"]: row["vector"] for row in contents(tmp_path / "i")}
+    wanted = tiny_encoder().encode(["x y", "z"]).tolist()
+    assert [found["a"], found["b"]] == wanted
 
 
-def test_hits_bring_title_text_and_nulls_for_what_the_corpus_lacks(folder):
-    (hit,) = open_index(folder).search(tiny_encoder(), ["rare7 piano"], k=1).to_pylist()
-    assert hit["doc_id"] == "d07"
-    assert hit["title"] == "piano"
-    assert hit["text"] == "rare7 piano word0"
-    assert hit["source"] is hit["line"] is hit["parent_id"] is None
-    assert list(hit) == [
-        *("query", "rank", "score", "doc_id", "title"),
-        *("text", "source", "line", "parent_id"),
-    ]
-
-
-def test_hits_are_right_over_several_row_groups_and_keep_all_columns(tmp_path):
-    n = 2500
-    rows = {
-        "doc_id": [f"d{i}" for i in range(n)],
-        "title": [f"t{i}" for i in range(n)],
-        "text": [f"w{i} w{i}" for i in range(n)],
-        "parent_id": [f"p{i}" for i in range(n)],
-    }
-    table = CORPUS.table(rows).append_column("line", pa.array(range(n), pa.int32()))
-    table = table.append_column("colour", pa.array(["red"] * n))
-    corpus = ds.dataset([ds.dataset(table.slice(0, 700)), ds.dataset(table.slice(700))])
-    build(Collection(corpus=corpus), tiny_encoder(), tmp_path / "i", weights=WEIGHTS)
-    wanted = [2400, 5, 1023, 1024, 699, 700, 5]
-    hits = open_index(tmp_path / "i").search(tiny_encoder(), [f"w{i}" for i in wanted], k=1)
-    assert hits["doc_id"].to_pylist() == [f"d{i}" for i in wanted]
-    assert hits["title"].to_pylist() == [f"t{i}" for i in wanted]
-    assert hits["parent_id"].to_pylist() == [f"p{i}" for i in wanted]
-    assert hits["line"].to_pylist() == wanted
-    assert pq.read_table(tmp_path / "i" / "documents.parquet")["colour"].null_count == 0
-
-
-def test_k_beyond_the_corpus_and_no_texts_are_fine(folder):
-    index = open_index(folder)
-    assert index.search(tiny_encoder(), ["piano"], k=100).num_rows == 60
-    none = index.search(tiny_encoder(), [])
-    assert none.num_rows == 0
-    assert none.schema == index.search(tiny_encoder(), ["piano"]).schema
-    with pytest.raises(UsageError, match="found 0"):
-        index.search(tiny_encoder(), ["piano"], k=0)
-
-
-def test_the_card_tells_weights_identity_and_rows(folder):
+def test_the_card_tells_weights_identity_and_where_the_documents_are(folder):
     card = json.loads((folder / "card.json").read_text())
     assert card["kind"] == "index"
-    assert card["rows"] == 60
+    assert card["store"] == {"kind": "lance"}
     index = open_index(folder)
     assert index.weights == WEIGHTS
     assert index.identity == identity(tiny_encoder())
     assert index.identity["weights_id"] == "tiny-encoder-1"
     assert index.identity["dim"] == 64
+    assert len(index.store) == 60
 
 
-def test_the_same_collection_gives_the_same_bytes_from_memory_and_from_disk(folder, tmp_path):
+def test_the_same_collection_gives_the_same_content_from_memory_and_from_disk(folder, tmp_path):
     save(tiny_collection(), tmp_path / "c")
-    again = build(
-        open_collection(tmp_path / "c"), tiny_encoder(), tmp_path / "again", weights=WEIGHTS
+    build(open_collection(tmp_path / "c"), tiny_encoder(), tmp_path / "again", weights=WEIGHTS)
+    assert open_index(tmp_path / "again").hash() == open_index(folder).hash()
+    assert (tmp_path / "again" / "card.json").read_bytes() == (folder / "card.json").read_bytes()
+    delete(open_index(folder), ["d00"])
+    assert open_index(tmp_path / "again").hash() != open_index(folder).hash()
+
+
+def test_only_what_changed_is_encoded_again(tmp_path):
+    place = tmp_path / "i"
+    first = build(collection_of(["x", "y", "z"]), tiny_encoder(), place, weights=WEIGHTS)
+    assert first == Changes(added=3, encoded=3)
+    encoder = Counting()
+    done = build(collection_of(["x", "new", "z", "w"]), encoder, place, weights=WEIGHTS)
+    assert done == Changes(added=1, changed=1, removed=0, kept=2, encoded=2)
+    assert encoder.read == ["new", "w"]
+    encoder = Counting()
+    done = build(collection_of(["x"]), encoder, place, weights=WEIGHTS)
+    assert (done, encoder.read) == (Changes(removed=3, kept=1), [])
+    assert [row["text"] for row in contents(place)] == ["x"]
+
+
+def test_documents_that_moved_on_keep_their_vectors(tmp_path):
+    place = tmp_path / "i"
+    build(collection_of(["x", "y", "z"]), tiny_encoder(), place, weights=WEIGHTS)
+    encoder = Counting()
+    done = build(collection_of(["new", "x", "y", "z"]), encoder, place, weights=WEIGHTS)
+    assert encoder.read == ["new"]
+    assert done == Changes(added=1, changed=3, encoded=1)
+    wanted = tiny_encoder().encode(["new", "x", "y", "z"]).tolist()
+    assert [row["vector"] for row in contents(place)] == wanted
+    assert [row["text"] for row in contents(place)] == ["new", "x", "y", "z"]
+
+
+def test_another_column_is_written_without_encoding(tmp_path):
+    place = tmp_path / "i"
+    build(collection_of(["x", "y"], source=["a", "a"]), tiny_encoder(), place, weights=WEIGHTS)
+    encoder = Counting()
+    renamed = collection_of(["x", "y"], source=["a", "b"])
+    assert build(renamed, encoder, place, weights=WEIGHTS) == Changes(changed=1, kept=1)
+    assert encoder.read == []
+    assert open_index(place).store.documents(["b"])["source"].to_pylist() == ["b"]
+
+
+def test_a_title_that_moves_into_the_text_is_written_too(tmp_path):
+    place = tmp_path / "i"
+    build(collection_of(["x y"]), tiny_encoder(), place, weights=WEIGHTS)
+    moved = collection_of(["y"], title=["x"])
+    assert build(moved, Counting(), place, weights=WEIGHTS) == Changes(changed=1)
+    assert open_index(place).store.documents(["a"])["title"].to_pylist() == ["x"]
+
+
+def test_a_doc_id_twice_is_refused_also_across_batches(tmp_path):
+    table = collection_of(["x", "y"]).corpus.to_table()
+    both = ds.dataset([ds.dataset(table), ds.dataset(table.slice(1))])
+    with pytest.raises(SchemaError, match="the doc_id 'b' stands twice"):
+        build(Collection(corpus=both), tiny_encoder(), tmp_path / "i", weights=WEIGHTS)
+
+
+def test_a_column_with_a_name_that_hits_use_is_refused_before_encoding(tmp_path):
+    table = collection_of(["x"]).corpus.to_table().append_column("score", pa.array([1]))
+    encoder = Counting()
+    with pytest.raises(InputError, match="cannot keep a column called 'score'"):
+        build(Collection(corpus=ds.dataset(table)), encoder, tmp_path / "i", weights=WEIGHTS)
+    assert encoder.read == []
+
+
+def test_documents_can_be_added_replaced_and_removed_in_an_open_index(folder):
+    index = open_index(folder)
+    rows = CORPUS.table({"doc_id": ["d00", "new"], "title": ["", ""], "text": ["fresh", "x"]})
+    assert upsert(index, rows, tiny_encoder()) == 2
+    assert len(index.store) == len(open_index(folder).store) == 61
+    vector = tiny_encoder().encode(["fresh"])[0]
+    assert index.store.search(1, vector=vector)["doc_id"].to_pylist() == ["d00"]
+    assert index.store.search(9, text="rare0")["doc_id"].to_pylist() == []
+    assert delete(index, ["new", "nobody"]) == 1
+    other = TinyEncoder()
+    other.weights_id = "tiny-encoder-2"
+    with pytest.raises(IdentityError):
+        upsert(index, rows, other)
+
+
+def test_what_was_added_by_hand_is_encoded_no_more_by_a_build(folder):
+    table = tiny_collection().corpus.to_table()
+    rows = CORPUS.table({"doc_id": ["new"], "title": [""], "text": ["fresh"]})
+    upsert(open_index(folder), rows, tiny_encoder())
+    more = Collection(corpus=ds.dataset(pa.concat_tables([table, rows], promote_options="default")))
+    encoder = Counting()
+    build(more, encoder, folder, weights=WEIGHTS)
+    assert encoder.read == []
+
+
+def test_one_process_writes_at_a_time(folder):
+    code = (
+        "import sys; from pathlib import Path; from annatto.index.folder import alone\n"
+        "with alone(Path(sys.argv[1])): pass"
     )
-    for name in ("card.json", "vectors.npy"):
-        assert (again / name).read_bytes() == (folder / name).read_bytes()
+    command = [sys.executable, "-c", code, str(folder)]
+    with alone(folder):
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert f"another process is writing to {folder}; try again" in done.stderr
+    assert subprocess.run(command).returncode == 0
+
+
+def test_threads_that_write_wait_for_each_other(folder):
+    index = open_index(folder)
+    tables = [
+        CORPUS.table({"doc_id": [f"new{i}"], "title": [""], "text": [f"fresh{i}"]})
+        for i in range(8)
+    ]
+    with ThreadPoolExecutor(4) as threads:
+        assert (
+            list(threads.map(lambda rows: upsert(index, rows, tiny_encoder()), tables)) == [1] * 8
+        )
+    assert len(index.store) == 68
 
 
 def test_an_encoder_of_other_weights_is_refused(folder):
     other = TinyEncoder()
     other.weights_id = "tiny-encoder-2"
     with pytest.raises(IdentityError) as error:
-        open_index(folder).search(other, ["piano"])
+        open_index(folder).check_identity(other)
     assert "weights_id differ" in str(error.value)
     assert "'tiny-encoder-1' in the index, 'tiny-encoder-2' in tiny" in str(error.value)
     assert "build the index again" in str(error.value)
@@ -115,17 +220,17 @@ def test_an_encoder_of_other_weights_is_refused(folder):
 
 def test_another_document_prompt_is_refused_and_another_query_prompt_is_not(folder, tmp_path):
     with pytest.raises(IdentityError, match="prompt differ"):
-        open_index(folder).search(with_prompt("Find: "), ["piano"])
+        open_index(folder).check_identity(with_prompt("Find: "))
     encoder = with_prompt("Find: ")
     build(tiny_collection(), encoder, tmp_path / "i", weights=WEIGHTS)
     encoder.prompts = {**encoder.prompts, "query": Prompt("{instruction}{text}", "new")}
-    assert open_index(tmp_path / "i").search(encoder, ["piano"], k=1).num_rows == 1
+    open_index(tmp_path / "i").check_identity(encoder)
 
 
 def test_dtype_is_recorded_but_not_compared(folder):
     encoder = tiny_encoder()
     encoder.dtype = "bfloat16"
-    assert open_index(folder).search(encoder, ["piano"], k=1).num_rows == 1
+    open_index(folder).check_identity(encoder)
     assert json.loads((folder / "card.json").read_text())["dtype"] == "float32"
 
 
@@ -134,38 +239,58 @@ def test_pooling_and_token_limit_belong_to_the_identity(folder):
         encoder = tiny_encoder()
         setattr(encoder, name, value)
         with pytest.raises(IdentityError, match=f"{name} differ"):
-            open_index(folder).search(encoder, ["piano"])
+            open_index(folder).check_identity(encoder)
 
 
 def test_a_query_of_another_dimension_cannot_slip_through(folder):
     encoder = tiny_encoder()
     encoder.dim = 32
     with pytest.raises(IdentityError, match="dim differ"):
-        open_index(folder).search(encoder, ["piano"])
+        open_index(folder).check_identity(encoder)
 
 
-def test_an_index_is_replaced_and_anything_else_is_not(folder, tmp_path):
-    build(tiny_collection(), tiny_encoder(), folder, weights={"weights": "new"})
+def test_another_model_needs_rebuild_and_then_replaces_the_index(folder):
+    other = Counting()
+    other.weights_id = "tiny-encoder-2"
+    with pytest.raises(IdentityError, match=r"build the index again with this one .*--rebuild"):
+        build(tiny_collection(), other, folder, weights=WEIGHTS)
+    assert other.read == []
+    done = build(tiny_collection(), other, folder, weights={"weights": "new"}, rebuild=True)
+    assert done == Changes(added=60, encoded=60)
+    open_index(folder).check_identity(other)
     assert open_index(folder).weights == {"weights": "new"}
+    assert [path.name for path in folder.parent.iterdir()] == ["index"]
+
+
+def test_a_model_that_moved_is_written_down(folder):
+    build(tiny_collection(), Counting(calls=0), folder, weights={"weights": "new"})
+    assert open_index(folder).weights == {"weights": "new"}
+
+
+def test_what_is_no_index_is_not_replaced(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "precious.txt").write_text("x")
-    with pytest.raises(InputError, match="exists and is not an index"):
-        build(tiny_collection(), tiny_encoder(), tmp_path / "other", weights=WEIGHTS)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="exists and is not an index"):
-        build(tiny_collection(), tiny_encoder(), tmp_path / "file", weights=WEIGHTS)
+    for name in ("other", "file"):
+        with pytest.raises(InputError, match="exists and is not an older index"):
+            build(tiny_collection(), tiny_encoder(), tmp_path / name, weights=WEIGHTS)
+    (tmp_path / "i.work").mkdir()
+    (tmp_path / "i.work" / "precious.txt").write_text("x")
+    with pytest.raises(InputError, match=r"i\.work exists and is not an older index"):
+        build(tiny_collection(), tiny_encoder(), tmp_path / "i", weights=WEIGHTS)
     assert (tmp_path / "other" / "precious.txt").exists()
+    assert (tmp_path / "i.work" / "precious.txt").exists()
 
 
-def test_a_failed_build_leaves_the_old_index(folder):
+def test_a_failed_rebuild_leaves_the_old_index(folder):
     class Broken(TinyEncoder):
         def encode(self, texts, *, prompt="document"):
             return super().encode(texts, prompt=prompt) * float("nan")
 
+    before = open_index(folder).hash()
     with pytest.raises(InputError, match="hold NaN"):
-        build(tiny_collection(), Broken(), folder, weights=WEIGHTS)
-    assert open_index(folder).search(tiny_encoder(), ["piano"], k=1).num_rows == 1
-    assert [path.name for path in folder.parent.iterdir()] == ["index"]
+        build(tiny_collection(), Broken(), folder, weights=WEIGHTS, rebuild=True)
+    assert open_index(folder).hash() == before
 
 
 def test_no_documents_are_refused(tmp_path):
@@ -182,31 +307,23 @@ def test_what_is_no_index_is_refused(tmp_path):
         open_index(tmp_path / "c")
 
 
-@pytest.mark.parametrize("name", ["documents.parquet", "vectors.npy"])
-def test_a_missing_or_damaged_part_is_named(folder, name):
-    (folder / name).write_bytes(b"damaged")
-    with pytest.raises(InputError, match=f"{name} is damaged .*; build the index again"):
+def test_missing_documents_are_named(folder):
+    shutil.rmtree(folder / "documents.lance")
+    with pytest.raises(InputError, match=r"documents\.lance is missing .*; build .* --rebuild"):
         open_index(folder)
-    (folder / name).unlink()
-    with pytest.raises(InputError, match=f"{name} is missing"):
-        open_index(folder)
+    build(tiny_collection(), tiny_encoder(), folder, weights=WEIGHTS, rebuild=True)
+    assert len(open_index(folder).store) == 60
 
 
-def test_documents_damaged_inside_are_named(folder):
-    path = folder / "documents.parquet"
-    whole = bytearray(path.read_bytes())
-    whole[4 : len(whole) // 2] = b"\xff" * (len(whole) // 2 - 4)
-    path.write_bytes(whole)
-    with pytest.raises(InputError, match=r"documents\.parquet is damaged"):
-        open_index(folder).search(tiny_encoder(), ["piano"])
+@pytest.mark.parametrize("part", ["_versions", "data"])
+def test_damaged_documents_are_named(folder, part):
+    for path in (folder / "documents.lance" / part).iterdir():
+        path.write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"documents\.lance is damaged .*--rebuild\)\.$"):
+        open_index(folder).store.search(3, vector=np.ones(64, np.float32))
 
 
-def test_a_damaged_card_and_parts_of_different_length_are_named(folder):
-    table = pq.read_table(folder / "documents.parquet")
-    kept = table.filter(pc.not_equal(table["doc_id"], "d00"))
-    pq.write_table(kept, folder / "documents.parquet")
-    with pytest.raises(InputError, match="found 59 documents, 60 vectors and 60 rows"):
-        open_index(folder)
+def test_a_damaged_card_is_named(folder):
     (folder / "card.json").write_text('{"kind": "index"}')
     with pytest.raises(InputError, match="no 'weights'"):
         open_index(folder)
@@ -218,23 +335,7 @@ def test_a_damaged_card_and_parts_of_different_length_are_named(folder):
         open_index(folder)
 
 
-class Asking(TinyEncoder):
-    """A tiny encoder whose queries are read after the word of their prompt."""
-
-    def encode(self, texts, *, prompt="document"):
-        asked = [f"rare7 rare7 {text}" if prompt == "query" else text for text in texts]
-        return super().encode(asked, prompt=prompt)
-
-
-def test_a_search_shows_its_texts_with_the_query_prompt(tmp_path):
-    build(tiny_collection(), Asking(), tmp_path / "index", weights=WEIGHTS)
-    index = open_index(tmp_path / "index")
-    assert index.search(Asking(), ["rare3"], k=1)["doc_id"].to_pylist() == ["d07"]
-    plain = index.search(Asking(), ["rare3"], k=1, prompt="document")
-    assert plain["doc_id"].to_pylist() == ["d03"]
-
-
-@pytest.mark.parametrize("damage", [{"weights": None}, {"identity": 3}])
+@pytest.mark.parametrize("damage", [{"weights": None}, {"identity": 3}, {"store": "x"}])
 def test_a_card_without_what_a_search_needs_is_one_sentence(folder, damage):
     card = json.loads((folder / "card.json").read_text())
     (folder / "card.json").write_text(json.dumps({**card, **damage}))
@@ -244,35 +345,65 @@ def test_a_card_without_what_a_search_needs_is_one_sentence(folder, damage):
         open_index(folder)
 
 
-def test_a_killed_build_goes_on_to_the_same_bytes(folder, tmp_path):
-    class Counting(TinyEncoder):
-        left = 1
-
-        def encode(self, texts, *, prompt="document"):
-            if self.left == 0:
-                raise KeyboardInterrupt
-            self.left -= 1
-            return super().encode(texts, prompt=prompt)
-
-    table = tiny_collection().corpus.to_table()
-    halves = [ds.dataset(table.slice(0, 30)), ds.dataset(table.slice(30))]
-    collection = Collection(corpus=ds.dataset(halves))
-    work, place = tmp_path / "work", tmp_path / "again"
+def test_a_killed_build_goes_on_and_ends_in_the_same_state(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("annatto.index.renew.BATCH_ROWS", 25)
+    collection = tiny_collection()
     with pytest.raises(KeyboardInterrupt):
-        build(collection, Counting(), place, weights=WEIGHTS, work=work)
-    assert not place.exists()
-    build(collection, Counting(), place, weights=WEIGHTS, work=work)  # one of two windows is left
-    assert sorted(path.name for path in place.iterdir()) == sorted(
-        path.name for path in folder.iterdir()
-    )
-    assert (place / "vectors.npy").read_bytes() == (folder / "vectors.npy").read_bytes()
-    assert (place / "card.json").read_bytes() == (folder / "card.json").read_bytes()
+        build(collection, Counting(calls=2), tmp_path / "again", weights=WEIGHTS)
+    assert not (tmp_path / "again").exists()
+    encoder = Counting()
+    done = build(collection, encoder, tmp_path / "again", weights=WEIGHTS)
+    assert done == Changes(added=10, kept=50, encoded=10)
+    assert len(encoder.read) == 10
+    assert open_index(tmp_path / "again").hash() == open_index(folder).hash()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "index"]
 
 
-def test_work_of_other_documents_is_refused(tmp_path):
-    build(tiny_collection(), tiny_encoder(), tmp_path / "i", weights=WEIGHTS, work=tmp_path / "w")
-    other = Collection(corpus=ds.dataset(tiny_collection().corpus.to_table().slice(0, 59)))
-    with pytest.raises(
-        UsageError, match=r"vectors\.npy holds vectors of another model or of other"
-    ):
-        build(other, tiny_encoder(), tmp_path / "j", weights=WEIGHTS, work=tmp_path / "w")
+def test_a_killed_update_goes_on_and_ends_in_the_same_state(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("annatto.index.renew.BATCH_ROWS", 25)
+    table = tiny_collection().corpus.to_table().slice(5)
+    text = pa.array([f"{text} anew" for text in table["text"].to_pylist()], pa.large_string())
+    changed = Collection(corpus=ds.dataset(table.set_column(2, "text", text)))
+    with pytest.raises(KeyboardInterrupt):
+        build(changed, Counting(calls=1), folder, weights=WEIGHTS)
+    done = build(changed, Counting(), folder, weights=WEIGHTS)
+    assert done == Changes(changed=30, removed=5, kept=25, encoded=30)
+    build(changed, tiny_encoder(), tmp_path / "whole", weights=WEIGHTS)
+    assert open_index(folder).hash() == open_index(tmp_path / "whole").hash()
+
+
+def test_what_another_model_left_unfinished_is_thrown_away(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("annatto.index.renew.BATCH_ROWS", 25)
+    killed = Counting(calls=1)
+    killed.weights_id = "tiny-encoder-2"
+    with pytest.raises(KeyboardInterrupt):
+        build(tiny_collection(), killed, tmp_path / "again", weights=WEIGHTS)
+    done = build(tiny_collection(), tiny_encoder(), tmp_path / "again", weights=WEIGHTS)
+    assert done.encoded == 60
+    assert open_index(tmp_path / "again").hash() == open_index(folder).hash()
+
+
+def test_the_documents_can_lie_elsewhere(folder, tmp_path):
+    address = f"file://{tmp_path}/bucket"
+    place = tmp_path / "far"
+    build(tiny_collection(), tiny_encoder(), place, weights=WEIGHTS, store=address)
+    assert not (place / "documents.lance").exists()
+    assert open_index(place).hash() == open_index(folder).hash()
+    again = build(tiny_collection(), Counting(), place, weights=WEIGHTS)
+    assert again == Changes(kept=60)
+    with pytest.raises(UsageError, match="keeps its documents elsewhere"):
+        build(tiny_collection(), tiny_encoder(), folder, weights=WEIGHTS, store=address)
+    with pytest.raises(InputError, match="holds 60 documents of another index"):
+        build(tiny_collection(), tiny_encoder(), tmp_path / "b", weights=WEIGHTS, store=address)
+    with pytest.raises(UsageError, match="begins with s3://"):
+        build(tiny_collection(), tiny_encoder(), tmp_path / "c", weights=WEIGHTS, store="ftp://x")
+    build(tiny_collection(), tiny_encoder(), place, weights=WEIGHTS, rebuild=True)
+    assert not (place / "documents.lance").exists()
+    assert len(open_index(place).store) == 60
+
+
+def test_a_store_of_an_unknown_kind_is_refused(folder):
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps({**card, "store": {"kind": "tape"}}))
+    with pytest.raises(InputError, match="a store of kind 'tape', which this version cannot open"):
+        open_index(folder)

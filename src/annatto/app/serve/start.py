@@ -135,7 +135,7 @@ def run(server: uvicorn.Server, listener: socket.socket) -> None:
 
 def _weights_of(folder: Path) -> str:
     """How the index names its model; one beside the index is found from anywhere."""
-    from annatto.app.ask import weights_of
+    from annatto.app.ask import settings_of
     from annatto.index.folder import open_index
 
-    return str(weights_of(open_index(folder), folder)["weights"])
+    return str(settings_of(open_index(folder), "")["weights"])

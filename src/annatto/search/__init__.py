@@ -1,0 +1,1 @@
+"""Questions to an index: both legs, fused, filtered, grouped and explained."""
