@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from annatto import __version__
-from annatto.app.serve import embeddings, rerank, status
+from annatto.app.serve import documents, embeddings, rerank, search, status
 from annatto.app.serve.described import describe
 from annatto.app.serve.guard import Guard
 from annatto.app.serve.refusal import answer_errors
@@ -32,6 +32,9 @@ def create(site: Site) -> FastAPI:
     app.state.site = site
     for router in (embeddings.router, rerank.router, status.router):
         app.include_router(router)
+    if site.indexes:
+        app.include_router(search.router)
+        app.include_router(documents.router)
     answer_errors(app)
     describe(app, site)
     app.add_middleware(Guard, site=site)

@@ -79,3 +79,8 @@ def _bound(schemas: dict[str, Any], site: Site) -> None:
     pair = schemas["RerankRequest"]["properties"]
     pair["query"] |= text
     pair["documents"] |= texts
+    if site.indexes:
+        schemas["SearchRequest"]["properties"]["q"] |= text
+        for field in ("text", "title"):
+            schemas["Document"]["properties"][field] |= text
+        schemas["DocumentsRequest"]["properties"]["documents"]["maxItems"] = site.limits.texts

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fastapi import Request
 
@@ -16,12 +15,18 @@ from annatto.app.serve.encoding import Readings
 from annatto.app.serve.limits import Limits
 from annatto.app.serve.metrics import Metrics
 from annatto.app.serve.served import Served
+from annatto.app.serve.threads import Threads
 from annatto.core.errors import UsageError
+from annatto.index.folder import OpenIndex, open_index
 from annatto.models.embedder import Embedder
 from annatto.models.reranker import CrossEncoder
 
 FREE = ("/health", "/ready")
 """Paths that need no key."""
+SEARCHES = 2
+"""Searches at a time."""
+WAITING = 64
+"""Searches, and changes of documents, that may wait."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,8 @@ class Site:
         scorer: the reranker, if any.
         batcher: the thread that computes.
         reading: the thread that tokenises.
+        searching: threads that search indexes.
+        writing: the thread that writes them.
         cache: vectors of texts that come again.
         limits: of a request.
         metrics: what is counted.
@@ -56,10 +63,12 @@ class Site:
     """
 
     models: Mapping[str, Served]
-    indexes: Mapping[str, Any]
+    indexes: Mapping[str, OpenIndex]
     scorer: CrossEncoder | None
     batcher: Batcher
     reading: ThreadPoolExecutor
+    searching: Threads
+    writing: Threads
     cache: Cache
     limits: Limits
     metrics: Metrics
@@ -67,6 +76,8 @@ class Site:
 
     def close(self) -> None:
         """Finish what was taken, and end the threads."""
+        self.writing.close()
+        self.searching.close()
         self.batcher.close()
         self.reading.shutdown()
 
@@ -89,6 +100,7 @@ def open_site(
     Raises:
         UsageError: two models of one name.
         InputError: a folder is no index.
+        IdentityError: an index was built with another model.
     """
     names = [source.encoder.name for source in sources]
     if twice := [name for name in names if names.count(name) > 1]:
@@ -119,6 +131,8 @@ def open_site(
         scorer=scorer,
         batcher=batcher,
         reading=reading,
+        searching=Threads(SEARCHES, most=WAITING, name="annatto-search"),
+        writing=Threads(1, most=WAITING, name="annatto-write"),
         cache=cache,
         limits=bounds,
         metrics=metrics,
@@ -132,10 +146,14 @@ def site_of(request: Request) -> Site:
     return site
 
 
-def _opened(sources: Sequence[Source]) -> dict[str, Any]:
-    from annatto.index.folder import open_index
-
-    return {one.encoder.name: open_index(one.folder) for one in sources if one.folder}
+def _opened(sources: Sequence[Source]) -> dict[str, OpenIndex]:
+    found = {}
+    for source in sources:
+        if source.folder:
+            index = open_index(source.folder)
+            index.check_identity(source.encoder)
+            found[source.encoder.name] = index
+    return found
 
 
 def _watch(metrics: Metrics, batcher: Batcher, cache: Cache) -> None:
