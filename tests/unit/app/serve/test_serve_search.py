@@ -150,6 +150,11 @@ def test_an_index_that_cannot_be_written_is_503_and_names_no_folder(client, monk
     assert "cannot be written now" in message(client.post("/documents", json=body), 503)
 
 
+def test_a_wrong_method_is_told_all_right_ones(client):
+    assert client.put("/documents").headers["Allow"] == "DELETE, POST"
+    assert client.put("/search").headers["Allow"] == "GET, POST"
+
+
 def test_another_index_than_those_served_is_404(client):
     assert "no such model" in message(client.get("/search", params={"q": "a", "model": "x"}), 404)
 
