@@ -4,7 +4,7 @@
     python benchmarks/bench_serve.py --quick
 
 Both serve the same SmolLM2 folder, dtype and query prompt, whose first 141 tokens are the same for
-all queries. A query is a request, sent as fast as `--clients` take the answers; no text comes twice.
+all queries. A query is a request, sent as fast as `--clients` take answers; no text comes twice.
 The load comes from a process of its own (`loading.py`), whose share of one processor is told.
 `ratio` is the peer's seconds over ours; `offline` is our rate as a share of that of
 `Embedder.encode` on as many queries in one call. Then queries come at 70 % of each side's rate, at
@@ -37,7 +37,7 @@ from serving import started
 from annatto.data.stdlib import stdlib
 from annatto.models import transformer
 from annatto.models.embedder import Embedder
-from annatto.models.prompts import instruct, render
+from annatto.models.prompts import instruct
 
 SHARED = 141
 LOAD = 0.7
@@ -52,18 +52,17 @@ def model(folder: Path, layers: int | None) -> Path:
     bare = Embedder.load("smollm2", layers=layers, pooling="last", max_tokens=512)
     words = itertools.cycle(WORDS.split())
     instruction = next(words)
-    while bare.tokenizer.length(render(instruct(instruction))) < SHARED:
+    while bare.tokenize(["a", "2 b"], prompt=instruct(instruction)).shared < SHARED:
         instruction += f" {next(words)}"
     return bare.variant(prompts={"query": instruct(instruction)}).save(folder / "smollm2")
 
 
 def queries(seed: int) -> Iterator[str]:
-    """Short questions without end, no two alike: the first words of documents, and a number."""
-    texts = [text for part in stdlib().document_texts() for text in part]
+    """What functions of the standard library do, in their own words; no two alike."""
+    texts = stdlib().queries["text"].to_pylist()
     draw = np.random.default_rng(seed)
     for number in itertools.count():
-        words = texts[draw.integers(len(texts))].split()[: int(draw.integers(4, 13))]
-        yield f"{' '.join(words)[:200]} {number}"
+        yield f"{texts[draw.integers(len(texts))][:200]} {number}"
 
 
 class Load:

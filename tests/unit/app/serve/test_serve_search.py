@@ -122,9 +122,9 @@ def test_searches_that_make_no_sense_are_one_sentence(client, asked, words):
         ({"doc_id": "a", "text": "a", "x y": 1}, "is called by letters, digits and _"),
         ({"doc_id": "a", "text": "a", "score": 1}, "'score'"),
         ({"doc_id": "a", "text": "a", "content": "b"}, "'content' is the index's own"),
-        ({"doc_id": "a", "text": "a", "line": "b"}, "documents: "),
+        ({"doc_id": "a", "text": "a", "line": "b"}, "the values of 'line' must be int64"),
         ({"doc_id": "a", "text": "a", "deep": {"a": 1}}, "documents: "),
-        ({"doc_id": "a", "text": "a", "many": 2**70}, "documents"),
+        ({"doc_id": "a", "text": "a", "many": 2**70}, "'many' must be texts"),
     ],
 )
 def test_documents_that_cannot_be_kept_are_one_sentence(client, document, words):
