@@ -26,5 +26,5 @@ test: .venv/ready
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable ".[dev,train,mteb,ray]"
+	$(BIN)/python -m pip install --quiet --editable ".[dev,train,serve,mteb,ray,milvus]"
 	touch $@

@@ -27,6 +27,7 @@ from annatto.app import (
     cli_recipe,
     cli_repair,
     cli_search,
+    cli_serve,
     cli_weights,
 )
 from annatto.app.console import listen, say, say_totals
@@ -90,6 +91,7 @@ for command in (
     cli_search.search,
     cli_move.move,
     cli_calibrate.calibrate,
+    cli_serve.serve,
     cli_recipe.run,
     cli_recipe.demo,
     cli_model.show_prompt,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,8 @@ from annatto.models.weights import resolve
 LIMITS = {"float32": 1e-6, "bfloat16": 1e-3}
 """How large 1 - cosine may be, by the dtype that the copy computes in."""
 SECONDS = 60
+KEY = "ANNATTO_API_KEY"
+"""The environment variable with the key that a server wants."""
 WEB = ("http://", "https://")
 
 
@@ -56,8 +59,9 @@ def verify(
     Args:
         model: a folder that `Embedder.save` wrote; see `models.weights.resolve`.
         against: the copy: a folder or name of weights, or the address of a server that speaks
-            OpenAI's /v1/embeddings (see `ask`); `model` itself when None, which tells whether
-            these versions on this machine still give its vectors.
+            OpenAI's /v1/embeddings (see `ask`; its key is read from ANNATTO_API_KEY); `model`
+            itself when None, which tells whether these versions on this machine still give its
+            vectors.
         dtype: what the copy computes in, `float32` or `bfloat16`; as saved when None. A server is
             not told, but the limit depends on it.
 
@@ -75,15 +79,29 @@ def verify(
         raise UsageError(f"no dtype is called '{dtype}'; {nearest(dtype, LIMITS)}.")
     probes = said["probes"]
     if against is not None and str(against).startswith(WEB):
-        prompts = from_json(said["prompts"])
-        found = ask(str(against), [_shown(one, prompts) for one in probes], name=said["name"])
+        found = _ask(str(against), said)
     else:
         found = _encode(Embedder.load(against or model, dtype=dtype), probes)
-    distances = _distances(np.array([one["vector"] for one in probes]), found, against or model)
-    return [
-        Checked(one["prompt"], one["text"], float(distance), LIMITS[dtype])
-        for one, distance in zip(probes, distances, strict=True)
-    ]
+    return _checked(probes, found, dtype, against or model)
+
+
+def has_probes(model: str | Path) -> bool:
+    """Whether a model's folder holds probe vectors; annatto writes them with every model."""
+    path = resolve(model) / layout.OURS
+    return bool(path.exists() and read_card(path).get("probes"))
+
+
+def verify_loaded(encoder: Embedder, model: str | Path) -> list[Checked]:
+    """`verify` of a model that is loaded already: `encoder`, from the folder `model`.
+
+    The limit is that of the rougher dtype, of those it was saved in and computes in.
+
+    Raises:
+        WeightsError: no such weights, or a folder without probes.
+    """
+    said = _said(resolve(model))
+    rougher = max(encoder.dtype, str(said.get("dtype", "float32")), key=lambda one: LIMITS[one])
+    return _checked(said["probes"], _encode(encoder, said["probes"]), rougher, model)
 
 
 def refuse(checked: Sequence[Checked], copy: str) -> None:
@@ -120,12 +138,10 @@ def ask(address: str, texts: Sequence[str], *, name: str) -> np.ndarray:
     Raises:
         InputError: no server is there, it refuses, or it answers in another form.
     """
-    place = address.rstrip("/").removesuffix("/v1/embeddings").removesuffix("/v1")
-    place += "/v1/embeddings"
+    place = _place(address, "embeddings")
     body = {"input": list(texts), "model": name, "encoding_format": "float"}
-    request = urllib.request.Request(
-        place, json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
+    headers = {"Content-Type": "application/json", **_authorization()}
+    request = urllib.request.Request(place, json.dumps(body).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=SECONDS) as reply:
             rows = json.loads(reply.read())["data"]
@@ -140,6 +156,44 @@ def ask(address: str, texts: Sequence[str], *, name: str) -> np.ndarray:
             f"{place} must answer each of {len(texts)} texts as OpenAI's embeddings do (data, each "
             f"with index and embedding); found something else ({error!r}); give another address."
         ) from error
+
+
+def _ask(address: str, said: Mapping[str, Any]) -> np.ndarray:
+    """Vectors of the probes, (n, dim) float64.
+
+    A server that lists `NAME:query` as a model, as annatto's does, is asked for each role and puts
+    its own prompts around the texts; another one is sent the prompts with them.
+    """
+    name, probes = said["name"], said["probes"]
+    if f"{name}:query" not in _names(address):
+        prompts = from_json(said["prompts"])
+        return ask(address, [_shown(one, prompts) for one in probes], name=name)
+    found: dict[int, np.ndarray] = {}
+    for role in dict.fromkeys(one["prompt"] for one in probes):
+        rows = [i for i, one in enumerate(probes) if one["prompt"] == role]
+        texts = [probes[i]["text"] for i in rows]
+        found |= zip(rows, ask(address, texts, name=f"{name}:{role}"), strict=True)
+    return np.array([found[i] for i in range(len(probes))], np.float64)
+
+
+def _names(address: str) -> set[str]:
+    """The models that a server lists; none where it lists none."""
+    request = urllib.request.Request(_place(address, "models"), headers=_authorization())
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as reply:
+            return {str(row["id"]) for row in json.loads(reply.read())["data"]}
+    except (OSError, KeyError, TypeError, ValueError):
+        return set()  # what is wrong shows when it is asked for vectors
+
+
+def _place(address: str, what: str) -> str:
+    bare = address.rstrip("/").removesuffix("/v1/embeddings").removesuffix("/v1")
+    return f"{bare}/v1/{what}"
+
+
+def _authorization() -> dict[str, str]:
+    key = os.environ.get(KEY)
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def _said(folder: Path) -> dict[str, Any]:
@@ -163,6 +217,16 @@ def _encode(copy: Embedder, probes: Sequence[Mapping[str, Any]]) -> np.ndarray:
         rows = [i for i, one in enumerate(probes) if one["prompt"] == role]
         found[rows] = copy.encode([probes[i]["text"] for i in rows], prompt=role)
     return found
+
+
+def _checked(
+    probes: Sequence[Mapping[str, Any]], found: np.ndarray, dtype: str, copy: str | Path
+) -> list[Checked]:
+    distances = _distances(np.array([one["vector"] for one in probes]), found, copy)
+    return [
+        Checked(one["prompt"], one["text"], float(distance), LIMITS[dtype])
+        for one, distance in zip(probes, distances, strict=True)
+    ]
 
 
 def _distances(saved: np.ndarray, found: np.ndarray, copy: str | Path) -> np.ndarray:

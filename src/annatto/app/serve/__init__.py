@@ -1,0 +1,1 @@
+"""The server: OpenAI's embeddings, reranking and search over HTTP."""
