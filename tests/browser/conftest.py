@@ -1,11 +1,6 @@
-"""A real server over two tiny indexes, in a process of its own, and a real browser."""
+"""A real server over two tiny indexes, and a real browser."""
 
-import contextlib
 import importlib.util
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,7 +18,6 @@ SPEC = importlib.util.spec_from_file_location("browser", Path(__file__).with_nam
 browser_file = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(browser_file)
 
-SERVE = "import sys; from annatto.app.cli import main; sys.argv[0] = 'annatto'; main()"
 EVIL = "<script>document.title='broken'</script><img src='https://example.org/x'>"
 ZEBRA = (
     "🦓🦓 Stripes hide well among tall stems. " + "Nobody knows why, or since when. " * 12
@@ -70,32 +64,14 @@ def indexes(tmp_path_factory):
     return found
 
 
-@contextlib.contextmanager
-def serving(*folders, key=""):
-    """The address of `annatto serve` over these folders."""
-    words = [sys.executable, "-c", SERVE, "serve", *map(str, folders), "--port", "0"]
-    env = {**os.environ, "ANNATTO_API_KEY": key}
-    process = subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True)
-    try:
-        told = ""
-        while not (found := re.search(r"serving at (http://\S+):", told)):
-            line = process.stderr.readline()
-            assert line, told
-            told += line
-        yield found[1]
-    finally:
-        process.terminate()
-        process.communicate()
-
-
 @pytest.fixture(scope="session")
-def address(indexes):
+def address(indexes, serving):
     with serving(*indexes) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
-def locked(indexes):
+def locked(indexes, serving):
     """As `address`, with the key `open-sesame`."""
     with serving(indexes[0], key="open-sesame") as found:
         yield found

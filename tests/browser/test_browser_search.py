@@ -296,7 +296,7 @@ def test_on_a_phone_the_sides_are_one_below_the_other(page):
 
 def test_the_copied_command_gives_what_the_page_shows(page):
     browser = page('?q=it\'s+a+common+$HOME&mode=text&where={"section":"even"}&k=4')
-    browser.allow("clipboardReadWrite")
+    browser.allow("clipboardReadWrite", "clipboardSanitizedWrite")
     browser.value("document.querySelector('.copy').click()")
     browser.until("document.querySelector('#status').textContent.includes('clipboard')")
     command = browser.value("navigator.clipboard.readText()")
