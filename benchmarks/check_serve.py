@@ -4,8 +4,9 @@
     python benchmarks/check_serve.py --quick
 
 It starts `annatto serve` on a tiny index with a reranker, lets Schemathesis make requests that fit
-the document and requests that do not, in sequence and in chains, and counts them. Exit code 1 on
-any failure.
+the document and requests that do not, and counts them. Exit code 1 on any failure. One check is
+left out, positive_data_acceptance: what no schema can say, such as a query of too many tokens, or a
+value that is none of a column's, is refused with 400 although it fits the document.
 """
 
 from __future__ import annotations
@@ -67,6 +68,7 @@ def main() -> None:
             command = [
                 *(str(Path(sys.executable).with_name("schemathesis")), "run"),
                 *(f"{address}/openapi.json", "--checks", "all", "--continue-on-failure"),
+                *("--exclude-checks", "positive_data_acceptance"),
                 *("--max-examples", str(examples), "--seed", str(asked.seed)),
                 *("--suppress-health-check", "all", "--report-ndjson-path", str(report)),
             ]

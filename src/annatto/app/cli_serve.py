@@ -51,6 +51,9 @@ def serve(
     max_tokens: Annotated[
         int, typer.Option(min=1, help="Tokens that may wait for a model; 429 beyond.")
     ] = 524_288,
+    cache: Annotated[
+        int, typer.Option(min=0, help="MiB of vectors that are kept for texts that come again.")
+    ] = 64,
 ) -> None:
     """Serve models and indexes over HTTP: OpenAI's /v1/embeddings, /v1/rerank, /search.
 
@@ -72,7 +75,11 @@ def serve(
     from annatto.app.serve.site import open_site
 
     limits = Limits(
-        body=max_body * 2**20, texts=max_texts, characters=max_characters, tokens=max_tokens
+        body=max_body * 2**20,
+        texts=max_texts,
+        characters=max_characters,
+        tokens=max_tokens,
+        cache=cache * 2**20,
     )
     key = read_key(api_key_env, api_key_file, host=host)
     listener = start.listen_at(host, port)

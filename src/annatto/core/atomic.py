@@ -39,9 +39,6 @@ def new_folder(place: Path, *, remedy: str = ELSEWHERE) -> Iterator[Path]:
     try:
         with explained(place, remedy=remedy):
             yield temporary
-            for path in temporary.rglob("*"):
-                if path.is_file():
-                    _flush(path)
             replace_folder(temporary, place)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -146,7 +143,10 @@ def refuse_other(folder: Path, kind: str) -> None:
 
 
 def replace_folder(new: Path, place: Path) -> None:
-    """Rename the folder `new` to `place`; what was there is removed."""
+    """Rename the folder `new` to `place`, its files safe on disk; what was there is removed."""
+    for path in new.rglob("*"):
+        if path.is_file():
+            _flush(path)
     old = place.with_name(f"{place.name}.tmp-{uuid.uuid4().hex[:8]}-old")
     if place.exists():
         place.rename(old)

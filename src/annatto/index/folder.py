@@ -28,6 +28,7 @@ from annatto.index.legs import as_matrix
 from annatto.index.place import place_of, store_at
 from annatto.index.renew import Changes, renew, with_content
 
+VERSION = 2
 CARD = "card.json"
 LOCK = ".lock"
 WRITING = threading.RLock()
@@ -179,7 +180,7 @@ def upsert(index: OpenIndex, documents: pa.Table, encoder: Encoder) -> int:
         InputError: another process is writing, or the disk is full.
     """
     index.check_identity(encoder)
-    rows = with_content(documents)
+    rows = with_content(documents, str(index.folder))
     vectors = encoder.encode(document_text(rows), prompt="document")
     with alone(index.folder):
         index.store.upsert(rows, vectors)
@@ -208,7 +209,7 @@ def alone(folder: Path) -> Iterator[None]:
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("w")
-    with lock, WRITING:
+    with WRITING, lock:  # closed before the next thread opens its turn
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -21,7 +21,7 @@ import pyarrow as pa
 from annatto.core.encode import encode_windows
 from annatto.core.errors import InputError, SchemaError
 from annatto.core.progress import track
-from annatto.core.tables import TEXT, rows_of
+from annatto.core.tables import CORPUS, TEXT, check, rows_of
 from annatto.core.types import BATCH_ROWS, Collection, Encoder, Store, document_text
 from annatto.core.where import Term, Where
 from annatto.index.documents import CONTENT, VECTOR, check_names
@@ -121,23 +121,26 @@ def renew(store: Store, collection: Collection, encoder: Encoder) -> Changes:
     return done
 
 
-def with_content(documents: pa.Table | pa.RecordBatch) -> pa.Table:
-    """The documents with the column `content`.
+def with_content(documents: pa.Table, place: str = "") -> pa.Table:
+    """CORPUS rows with the column `content`; what they lack of CORPUS is null.
 
-    >>> rows = {"doc_id": ["a", "b"], "title": ["", ""], "text": ["x", "x"]}
-    >>> one, two = with_content(pa.table(rows))["content"].to_pylist()
+    Raises:
+        SchemaError: a column is missing or of another type; the message names `place`.
+
+    >>> rows = CORPUS.table({"doc_id": ["a", "b"], "title": ["", ""], "text": ["x", "x"]})
+    >>> one, two = with_content(rows)["content"].to_pylist()
     >>> text_hash(one) == text_hash(two), one == two
     (True, False)
     """
-    if CONTENT in documents.schema.names:
-        documents = documents.drop_columns([CONTENT])
-    columns = {name: documents[name].to_pylist() for name in sorted(documents.schema.names)}
+    rows = check(documents, CORPUS, place)
+    if CONTENT in rows.column_names:
+        rows = rows.drop_columns([CONTENT])
+    columns = {name: rows[name].to_pylist() for name in sorted(rows.column_names)}
     content = [
         f"{_hash(text)}-{_hash(_told(row, columns))}"
-        for row, text in enumerate(document_text(documents))
+        for row, text in enumerate(document_text(rows))
     ]
-    table = pa.table({name: documents[name] for name in documents.schema.names})
-    return table.append_column(CONTENT, pa.array(content, TEXT))
+    return rows.append_column(CONTENT, pa.array(content, TEXT))
 
 
 def text_hash(content: str) -> str:
@@ -168,7 +171,7 @@ def _windows(collection: Collection, known: Known) -> Iterator[Window]:
     parts: list[pa.Table] = []
     count = 0
     for batch in collection.documents():
-        left = _different(with_content(batch), known, collection.place)
+        left = _different(pa.Table.from_batches([batch]), known, collection.place)
         while count + left.num_rows >= BATCH_ROWS:
             yield _window([*parts, left.slice(0, BATCH_ROWS - count)], known)
             left = left.slice(BATCH_ROWS - count)
@@ -179,8 +182,9 @@ def _windows(collection: Collection, known: Known) -> Iterator[Window]:
         yield _window(parts, known)
 
 
-def _different(rows: pa.Table, known: Known, place: str) -> pa.Table:
-    """The rows that are new or changed; counts the others."""
+def _different(documents: pa.Table, known: Known, place: str) -> pa.Table:
+    """The documents that are new or changed, with `content`; counts the others."""
+    rows = with_content(documents, place)
     ids, contents = rows["doc_id"].to_pylist(), rows[CONTENT].to_pylist()
     twice = [doc_id for doc_id in ids if doc_id in known.seen]
     if twice or len(set(ids)) < len(ids):

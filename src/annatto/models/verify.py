@@ -94,11 +94,14 @@ def has_probes(model: str | Path) -> bool:
 def verify_loaded(encoder: Embedder, model: str | Path) -> list[Checked]:
     """`verify` of a model that is loaded already: `encoder`, from the folder `model`.
 
+    The limit is that of the rougher dtype, of those it was saved in and computes in.
+
     Raises:
         WeightsError: no such weights, or a folder without probes.
     """
-    probes = _said(resolve(model))["probes"]
-    return _checked(probes, _encode(encoder, probes), encoder.dtype, model)
+    said = _said(resolve(model))
+    rougher = max(encoder.dtype, str(said.get("dtype", "float32")), key=lambda one: LIMITS[one])
+    return _checked(said["probes"], _encode(encoder, said["probes"]), rougher, model)
 
 
 def refuse(checked: Sequence[Checked], copy: str) -> None:

@@ -100,6 +100,8 @@ def find(
     """
     index.check_identity(encoder)
     wanted = _mode(mode)
+    if k < 1:
+        raise UsageError(f"k must be at least 1; found {k}.")
     if group is not None and group not in GROUPS:
         raise UsageError(f"no grouping is called '{group}'; {nearest(group, GROUPS)}.")
     store = index.store

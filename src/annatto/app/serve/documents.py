@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FIELD = "documents"
+KINDS = "texts, truth values, or numbers of at most 64 bits, all of one kind"
 COLUMN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 ID = Annotated[Text, Field(min_length=1, max_length=1000)]
 
@@ -135,6 +136,6 @@ def _column(values: list[Any], name: str, schema: pa.Schema) -> pa.Array:
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise Refusal(
             400,
-            f"the values of '{name}' must be {known or 'all of one kind'}; found others.",
+            f"the values of '{name}' must be {known or KINDS}; found others.",
             param=FIELD,
         ) from error

@@ -13,6 +13,7 @@ from typing import Any
 
 from fastapi.responses import JSONResponse
 
+from annatto.app.serve.key import is_own
 from annatto.app.serve.refusal import GONE, refused
 from annatto.app.serve.site import FREE, Site
 
@@ -21,7 +22,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-LOCAL = ("127.0.0.1", "localhost", "[::1]")
 CLOSE = {"Connection": "close"}
 
 
@@ -132,5 +132,5 @@ def _knows(key: str, header: bytes) -> bool:
 
 def _is_local(host: bytes) -> bool:
     name = host.decode("latin-1").lower()
-    bare = name.partition("]")[0] + "]" if name.startswith("[") else name.partition(":")[0]
-    return bare in LOCAL
+    bare = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+    return is_own(bare)

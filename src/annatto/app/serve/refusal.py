@@ -102,10 +102,13 @@ def _invalid(_: Request, error: Any) -> JSONResponse:
     return refused(400, f"{where[0]}: {message[:1].lower()}{message[1:]}.", param=where[0])
 
 
-def _http(_: Request, error: Any) -> JSONResponse:
-    status = int(error.status_code)
+def _http(request: Request, error: Any) -> JSONResponse:
+    status, headers = int(error.status_code), error.headers
     message = SENTENCES.get(status) or (JSON_NEEDED if status == 400 else BROKEN)
-    return refused(status, message, headers=error.headers)
+    described = request.app.openapi()["paths"].get(request.url.path)
+    if status == 405 and described:  # Starlette names the methods of one route only
+        headers = {"Allow": ", ".join(sorted(method.upper() for method in described))}
+    return refused(status, message, headers=headers)
 
 
 def _busy(_: Request, error: Any) -> JSONResponse:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from annatto.app.serve.batching import Item
 from annatto.app.serve.encoding import Scoring
@@ -34,7 +34,7 @@ class RerankRequest(BaseModel):
     documents: Annotated[list[Text], Field(min_length=1)]
     model: Annotated[str | None, Field(description="The reranker; there is one.")] = None
     top_n: Annotated[int | None, Field(ge=1, strict=True, description="All when left out.")] = None
-    return_documents: bool = False
+    return_documents: StrictBool = False
 
 
 class Ranked(BaseModel):

@@ -19,6 +19,7 @@ from annatto.app.serve.served import Served
 from annatto.app.serve.threads import Threads
 from annatto.core.errors import UsageError
 from annatto.index.folder import OpenIndex, open_index
+from annatto.models import prefix
 from annatto.models.embedder import Embedder
 from annatto.models.reranker import CrossEncoder
 
@@ -111,6 +112,8 @@ def open_site(
         )
     bounds, metrics = limits or Limits(), Metrics()
     indexes = _opened(sources)
+    for source in sources:  # it tries the model, which must not happen beside a batch
+        prefix.obstacle(source.encoder.model)
     batcher = Batcher(bounds.tokens, on_batch=metrics.on_batch)
     reading = ThreadPoolExecutor(1, "annatto-reading")
     cache = Cache(bounds.cache)

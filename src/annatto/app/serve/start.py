@@ -44,15 +44,21 @@ def open_source(place: str, *, dtype: str, dimensions: str) -> Source:
         InputError: the index is damaged.
     """
     folder = Path(place) if kind_at(Path(place)) == "index" else None
-    weights = _weights_of(folder) if folder else place
-    encoder = Embedder.load(weights, dtype=dtype)
-    check(encoder, weights)
+    settings = _settings_of(folder) if folder else {"weights": place}
+    weights = settings.pop("weights")
+    encoder = Embedder.load(weights, **{**settings, "dtype": dtype})
+    is_as_saved = not set(settings) - {"name", "dtype", "devices"}
+    check(encoder if is_as_saved else Embedder.load(weights, dtype=dtype), weights)
     lengths = lengths_of(resolve(weights)) | allowed(dimensions, encoder.dim)
     return Source(encoder=encoder, lengths=lengths, folder=folder)
 
 
 def check(encoder: Embedder, weights: str) -> None:
     """Refuse a model that gives other vectors than those saved with it.
+
+    Args:
+        encoder: loaded as it was saved; an index may name further settings, which probes know not.
+        weights: from where.
 
     Raises:
         WeightsError: it says how many, and which.
@@ -133,9 +139,9 @@ def run(server: uvicorn.Server, listener: socket.socket) -> None:
             signal.signal(stop, handler)
 
 
-def _weights_of(folder: Path) -> str:
+def _settings_of(folder: Path) -> dict[str, Any]:
     """How the index names its model; one beside the index is found from anywhere."""
     from annatto.app.ask import settings_of
     from annatto.index.folder import open_index
 
-    return str(settings_of(open_index(folder), "")["weights"])
+    return settings_of(open_index(folder))

@@ -187,7 +187,7 @@ def test_a_key_is_needed_everywhere_but_for_probes(site_with, client_of):
 def test_without_a_key_other_names_than_this_machines_are_refused(client):
     for host in ("example.com", "127.0.0.1.example.com", "localhost.example.com:8000", ""):
         assert refusal(client.get("/v1/models", headers={"Host": host}), 421)
-    for host in ("localhost:8000", "127.0.0.1", "[::1]:80"):
+    for host in ("localhost:8000", "127.0.0.1", "127.0.0.2:80", "[::1]:80"):
         assert client.get("/v1/models", headers={"Host": host}).status_code == 200
 
 

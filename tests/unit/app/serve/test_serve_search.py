@@ -122,9 +122,9 @@ def test_searches_that_make_no_sense_are_one_sentence(client, asked, words):
         ({"doc_id": "a", "text": "a", "x y": 1}, "is called by letters, digits and _"),
         ({"doc_id": "a", "text": "a", "score": 1}, "'score'"),
         ({"doc_id": "a", "text": "a", "content": "b"}, "'content' is the index's own"),
-        ({"doc_id": "a", "text": "a", "line": "b"}, "documents: "),
+        ({"doc_id": "a", "text": "a", "line": "b"}, "the values of 'line' must be int64"),
         ({"doc_id": "a", "text": "a", "deep": {"a": 1}}, "documents: "),
-        ({"doc_id": "a", "text": "a", "many": 2**70}, "documents"),
+        ({"doc_id": "a", "text": "a", "many": 2**70}, "'many' must be texts"),
     ],
 )
 def test_documents_that_cannot_be_kept_are_one_sentence(client, document, words):
@@ -148,6 +148,11 @@ def test_an_index_that_cannot_be_written_is_503_and_names_no_folder(client, monk
     monkeypatch.setattr("annatto.app.serve.documents.upsert", full)
     body = {"documents": [{"doc_id": "a", "text": "a"}]}
     assert "cannot be written now" in message(client.post("/documents", json=body), 503)
+
+
+def test_a_wrong_method_is_told_all_right_ones(client):
+    assert client.put("/documents").headers["Allow"] == "DELETE, POST"
+    assert client.put("/search").headers["Allow"] == "GET, POST"
 
 
 def test_another_index_than_those_served_is_404(client):

@@ -99,6 +99,24 @@ def test_a_right_model_starts_and_one_without_probes_is_told(saved, encoder, cap
     assert "no probe vectors to be checked by" in caplog.text
 
 
+def test_a_model_saved_in_bfloat16_is_right_in_float32_too(encoder, tmp_path):
+    half = str(encoder.save(tmp_path / "half", dtype="bfloat16"))
+    for dtype in ("float32", "bfloat16"):
+        assert start.open_source(half, dtype=dtype, dimensions="").encoder.dtype == dtype
+
+
+def test_an_index_whose_model_is_read_otherwise_than_saved_is_served_so(saved, tmp_path):
+    from annatto.index.folder import build
+    from annatto.models.embedder import Embedder
+    from annatto.testing import tiny_collection
+
+    settings = {"weights": str(saved), "pooling": "mean"}
+    build(tiny_collection(), Embedder.load(**settings), tmp_path / "index", weights=settings)
+    source = start.open_source(str(tmp_path / "index"), dtype="float32", dimensions="")
+    assert source.encoder.pooling == "mean"
+    open_site([source]).close()
+
+
 def test_lengths_come_from_cards_configurations_and_the_user(copy):
     card = json.loads((copy / "card.json").read_text())
     (copy / "card.json").write_text(json.dumps(card | {"settings": {"matryoshka": [16, 8]}}))
