@@ -10,7 +10,8 @@ import pytest
 
 from annatto.evaluate.report import write
 
-SPEC = importlib.util.spec_from_file_location("browser", Path(__file__).with_name("browser.py"))
+PLACE = Path(__file__).parents[2] / "browser" / "browser.py"
+SPEC = importlib.util.spec_from_file_location("browser", PLACE)
 browser_file = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(browser_file)
 
@@ -39,7 +40,7 @@ def browser(tmp_path_factory):
 
 @pytest.mark.parametrize(("width", "scheme"), SIZES)
 def test_the_page_opens_without_an_error_or_a_request(browser, path, width, scheme):
-    browser.open(path, width=width, scheme=scheme)
+    browser.open(path.as_uri(), width=width, scheme=scheme)
     asked = [one["request"]["url"] for one in browser.named("Network.requestWillBeSent")]
     assert asked == [path.as_uri()]
     assert not browser.named("Log.entryAdded")
@@ -51,13 +52,13 @@ def test_the_page_opens_without_an_error_or_a_request(browser, path, width, sche
 
 @pytest.mark.parametrize(("scheme", "is_dark"), [("light", False), ("dark", True)])
 def test_the_page_is_as_light_as_its_reader_wants(browser, path, scheme, is_dark):
-    browser.open(path, width=390, scheme=scheme)
+    browser.open(path.as_uri(), width=390, scheme=scheme)
     colour = browser.value("getComputedStyle(document.body).backgroundColor")
     assert (max(map(int, colour[4:-1].split(","))) < 64) is is_dark
 
 
 def test_letters_can_be_read_on_a_phone(browser, path):
-    browser.open(path, width=390, scheme="light")
+    browser.open(path.as_uri(), width=390, scheme="light")
     sizes = browser.value(
         "JSON.stringify([...document.querySelectorAll('svg text')].map("
         "t => t.getBoundingClientRect().height))"
@@ -66,7 +67,7 @@ def test_letters_can_be_read_on_a_phone(browser, path):
 
 
 def test_pointing_at_a_dot_shows_its_query(browser, path):
-    browser.open(path, width=1280, scheme="light")
+    browser.open(path.as_uri(), width=1280, scheme="light")
     shown = browser.value(
         "(() => { const dot = [...document.querySelectorAll('.mark')].find("
         "m => m.textContent.includes('second'));"
@@ -77,7 +78,7 @@ def test_pointing_at_a_dot_shows_its_query(browser, path):
 
 
 def test_a_script_in_a_query_is_shown_and_not_run(browser, path):
-    browser.open(path, width=1280, scheme="light")
+    browser.open(path.as_uri(), width=1280, scheme="light")
     assert browser.value("document.body.textContent").count("document.title='broken'") >= 1
     assert browser.value("document.querySelectorAll('img').length") == 0
     assert browser.value("document.title") == "A page"

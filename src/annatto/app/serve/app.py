@@ -8,7 +8,16 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from annatto import __version__
-from annatto.app.serve import documents, embeddings, rerank, search, status
+from annatto.app.serve import (
+    documents,
+    embeddings,
+    highlight,
+    indexes,
+    rerank,
+    search,
+    search_page,
+    status,
+)
 from annatto.app.serve.described import describe
 from annatto.app.serve.guard import Guard
 from annatto.app.serve.refusal import answer_errors
@@ -33,8 +42,8 @@ def create(site: Site) -> FastAPI:
     for router in (embeddings.router, rerank.router, status.router):
         app.include_router(router)
     if site.indexes:
-        app.include_router(search.router)
-        app.include_router(documents.router)
+        for searching in (search, documents, indexes, highlight, search_page):
+            app.include_router(searching.router)
     answer_errors(app)
     describe(app, site)
     app.add_middleware(Guard, site=site)

@@ -14,6 +14,7 @@ from annatto.app.serve.cache import Cache
 from annatto.app.serve.encoding import Readings
 from annatto.app.serve.limits import Limits
 from annatto.app.serve.metrics import Metrics
+from annatto.app.serve.search_page import FILES
 from annatto.app.serve.served import Served
 from annatto.app.serve.threads import Threads
 from annatto.core.errors import UsageError
@@ -22,7 +23,7 @@ from annatto.models import prefix
 from annatto.models.embedder import Embedder
 from annatto.models.reranker import CrossEncoder
 
-FREE = ("/health", "/ready")
+FREE = ("/health", "/ready", *FILES)
 """Paths that need no key."""
 SEARCHES = 2
 """Searches at a time."""

@@ -1,5 +1,6 @@
-"""A headless Chromium driven over its debugging pipe: enough to open a page and look at it."""
+"""A headless Chromium driven over its debugging pipe: enough to open, use and picture a page."""
 
+import base64
 import contextlib
 import fcntl
 import json
@@ -18,6 +19,17 @@ FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+SECONDS = 60
+KEYS = {
+    "Enter": (13, {"text": "\r"}),
+    "Escape": (27, {}),
+    "ArrowLeft": (37, {}),
+    "ArrowUp": (38, {}),
+    "ArrowRight": (39, {}),
+    "ArrowDown": (40, {}),
+    "/": (191, {"text": "/"}),
+}
+"""Their codes, and what they write."""
 
 
 def found():
@@ -43,6 +55,7 @@ class Browser:
         self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
+        self.ask("Emulation.setFocusEmulationEnabled", enabled=True)
 
     def ask(self, method, **params):
         """Send a command and wait for its answer."""
@@ -57,26 +70,65 @@ class Browser:
             raise RuntimeError(f"{method}: {told['error']}")
         return told["result"]
 
-    def open(self, path, *, width, scheme):
-        """Show a file at a width, light or dark, and wait until it is there."""
+    def open(self, url, *, width, scheme, height=900):
+        """Show a page at a width, light or dark, and wait until it is there."""
         self.ask(
             "Emulation.setDeviceMetricsOverride",
             width=width,
-            height=900,
+            height=height,
             deviceScaleFactor=1,
             mobile=width < 600,
         )
         wanted = [{"name": "prefers-color-scheme", "value": scheme}]
         self.ask("Emulation.setEmulatedMedia", features=wanted)
         self.events.clear()
-        self.ask("Page.navigate", url=path.as_uri())
+        self.ask("Page.navigate", url=url)
         while not self.named("Page.loadEventFired"):
             self.events.append(self._next())
 
     def value(self, expression):
         """What an expression in the page gives."""
-        found = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)
+        found = self.ask(
+            "Runtime.evaluate",
+            expression=expression,
+            returnByValue=True,
+            awaitPromise=True,
+            userGesture=True,
+        )
+        if "exceptionDetails" in found:
+            raise RuntimeError(f"{expression}: {found['exceptionDetails']}")
         return found["result"].get("value")
+
+    def until(self, expression):
+        """Wait until an expression in the page is true; a minute at most."""
+        is_true = self.value(
+            f"new Promise(tell => {{ const end = Date.now() + {SECONDS * 1000};"
+            f" const look = () => ({expression}) ? tell(true) : Date.now() > end ? tell(false)"
+            " : setTimeout(look, 20); look(); })"
+        )
+        assert is_true, f"never true in the page: {expression}"
+
+    def type(self, text):
+        """Put a text where the focus is."""
+        self.ask("Input.insertText", text=text)
+
+    def press(self, *keys):
+        """Press and let go of keys, one after the other."""
+        for key in keys:
+            code, text = KEYS[key]
+            named = {"key": key, "windowsVirtualKeyCode": code}
+            self.ask("Input.dispatchKeyEvent", type="keyDown", **named, **text)
+            self.ask("Input.dispatchKeyEvent", type="keyUp", **named)
+
+    def allow(self, *permissions):
+        """Let every page do this without asking anybody."""
+        page, self.session = self.session, None
+        self.ask("Browser.grantPermissions", permissions=permissions)
+        self.session = page
+
+    def picture(self):
+        """What can be seen, as PNG."""
+        return base64.b64decode(self.ask("Page.captureScreenshot", format="png")["data"])
 
     def named(self, method):
         """The parameters of all events of a name."""
