@@ -20,6 +20,7 @@ from annatto.core.errors import UsageError
 from annatto.core.where import read_where
 from annatto.index.folder import OpenIndex
 from annatto.search.find import SHOWN, find
+from annatto.search.relevant import relevant
 
 router = APIRouter()
 MOST = 1000
@@ -54,6 +55,9 @@ class SearchRequest(BaseModel):
     group: Annotated[
         Literal["parent"] | None, Field(description="parent: each parent's best document only.")
     ] = None
+    cut: Annotated[
+        bool, Field(description="Leave out what the index's cut-off, if any, takes for irrelevant.")
+    ] = True
     model: Annotated[
         str | None, Field(description="Whose index, if there are several; else the first one's.")
     ] = None
@@ -63,8 +67,8 @@ class Hit(BaseModel):
     """A document that was found.
 
     `score`: higher = better, of reciprocal rank fusion in hybrid searches, else of the leg. The
-    ranks begin at 1; null where that leg did not find the document. `metadata` holds the other
-    columns that have a value.
+    ranks begin at 1; null where that leg did not find the document. `probability`, that it is
+    relevant, where the index has a cut-off. `metadata` holds the other columns that have a value.
     """
 
     rank: int
@@ -79,31 +83,34 @@ class Hit(BaseModel):
     dense_score: float | None
     text_rank: int | None
     text_score: float | None
+    probability: float | None
     metadata: dict[str, Any]
 
 
 class SearchResponse(BaseModel):
-    """The best documents, best first."""
+    """The best documents, best first; `reason`, why some of those found are left out, if any."""
 
     model: str
     hits: list[Hit]
+    reason: str | None
 
 
 @router.get("/search")
-async def search_by_address(
+async def search_by_address(  # noqa: PLR0913 - the words of an address
     request: Request,
     q: Annotated[str, Query(min_length=1, description="What to look for, in your words.")],
     k: Annotated[int, Query(ge=1, le=MOST)] = 10,
     mode: Literal["hybrid", "dense", "text"] = "hybrid",
     where: Annotated[str | None, Query(description="Conditions, as JSON.")] = None,
     group: Literal["parent"] | None = None,
+    cut: bool = True,
     model: str | None = None,
 ) -> SearchResponse:
     """Search an index; the same as POST, for links."""
     conditions = _read(where)
     if conditions is not None and not isinstance(conditions, dict):
         raise Refusal(400, 'where: must be JSON such as {"year": {">=": 2000}}.', param="where")
-    asked = SearchRequest(q=q, k=k, mode=mode, where=conditions, group=group, model=model)
+    asked = SearchRequest(q=q, k=k, mode=mode, where=conditions, group=group, cut=cut, model=model)
     return await _answer(request, asked)
 
 
@@ -134,7 +141,7 @@ async def _answer(request: Request, asked: SearchRequest) -> SearchResponse:
     except UsageError as error:  # its sentence names columns, and `PLACE` for the folder
         raise Refusal(400, str(error), param="where") from error
 
-    def work() -> list[dict[str, Any]]:
+    def work() -> SearchResponse:
         found = find(
             index,
             [asked.q],
@@ -144,23 +151,28 @@ async def _answer(request: Request, asked: SearchRequest) -> SearchResponse:
             where=where,
             group=asked.group,
         )
-        rows: list[dict[str, Any]] = found.to_pylist()
-        return rows
+        reason = ""
+        if cutoff := asked.cut and site.cutoffs.get(served.name):
+            found, (reason,) = relevant(
+                found, [asked.q], index=index, encoder=served, cutoff=cutoff
+            )
+        hits = [_hit(row) for row in found.to_pylist()]
+        return SearchResponse(model=served.name, hits=hits, reason=reason or None)
 
-    async def both() -> list[dict[str, Any]]:
-        if asked.mode != "text":  # here a full queue is told, and `find` takes it from the cache
+    async def both() -> SearchResponse:
+        # here a full queue is told; `find` then takes the vector from the cache
+        if asked.mode != "text" or (asked.cut and served.name in site.cutoffs):
             await served.vectors([asked.q], served.prompts["query"])
         return await site.searching.run(work)
 
-    hits = await while_connected(request, both())
-    return SearchResponse(model=served.name, hits=[_hit(hit) for hit in hits])
+    return await while_connected(request, both())
 
 
 def _hit(row: Mapping[str, Any]) -> Hit:
-    own = {"rank", "score", *SHOWN, *EXPLAINED}
+    own = {"rank", "score", "probability", *SHOWN, *EXPLAINED}
     rest = [name for name in row if name not in (*own, "query") and row[name] is not None]
     metadata = {name: _json(row[name]) for name in rest}
-    return Hit(**{name: row[name] for name in own}, metadata=metadata)
+    return Hit(**{name: row.get(name) for name in own}, metadata=metadata)
 
 
 def _json(value: Any) -> Any:

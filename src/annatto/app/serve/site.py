@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import Request
 
+from annatto.app.ask import CUTOFF
 from annatto.app.serve.batching import Batcher
 from annatto.app.serve.cache import Cache
 from annatto.app.serve.encoding import Readings
@@ -22,6 +23,7 @@ from annatto.index.folder import OpenIndex, open_index
 from annatto.models import prefix
 from annatto.models.embedder import Embedder
 from annatto.models.reranker import CrossEncoder
+from annatto.search.filter import Cutoff
 
 FREE = ("/health", "/ready", *FILES)
 """Paths that need no key."""
@@ -53,6 +55,7 @@ class Site:
     Attributes:
         models: by the name that clients say; the first one is meant where they say none.
         indexes: by the name of the model, opened.
+        cutoffs: by the name of the model, of the indexes that were calibrated.
         scorer: the reranker, if any.
         batcher: the thread that computes.
         reading: the thread that tokenises.
@@ -66,6 +69,7 @@ class Site:
 
     models: Mapping[str, Served]
     indexes: Mapping[str, OpenIndex]
+    cutoffs: Mapping[str, Cutoff]
     scorer: CrossEncoder | None
     batcher: Batcher
     reading: ThreadPoolExecutor
@@ -102,7 +106,7 @@ def open_site(
     Raises:
         UsageError: two models of one name.
         InputError: a folder is no index.
-        IdentityError: an index was built with another model.
+        IdentityError: an index was built, or its cut-off made, with another model.
     """
     names = [source.encoder.name for source in sources]
     if twice := [name for name in names if names.count(name) > 1]:
@@ -111,7 +115,7 @@ def open_site(
             f"{names.count(twice[0])} times; save one under another name."
         )
     bounds, metrics = limits or Limits(), Metrics()
-    indexes = _opened(sources)
+    indexes, cutoffs = _opened(sources), _cutoffs(sources)
     for source in sources:  # it tries the model, which must not happen beside a batch
         prefix.obstacle(source.encoder.model)
     batcher = Batcher(bounds.tokens, on_batch=metrics.on_batch)
@@ -132,6 +136,7 @@ def open_site(
     return Site(
         models=models,
         indexes=indexes,
+        cutoffs=cutoffs,
         scorer=scorer,
         batcher=batcher,
         reading=reading,
@@ -157,6 +162,16 @@ def _opened(sources: Sequence[Source]) -> dict[str, OpenIndex]:
             index = open_index(source.folder)
             index.check_identity(source.encoder)
             found[source.encoder.name] = index
+    return found
+
+
+def _cutoffs(sources: Sequence[Source]) -> dict[str, Cutoff]:
+    found = {}
+    for source in sources:
+        if source.folder and (source.folder / CUTOFF).exists():
+            cutoff = Cutoff.load(source.folder / CUTOFF)
+            cutoff.check(source.encoder)
+            found[source.encoder.name] = cutoff
     return found
 
 

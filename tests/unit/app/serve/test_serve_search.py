@@ -1,5 +1,8 @@
 """Searching and changing an index over HTTP: the same hits as `find`, and nothing leaks."""
 
+import shutil
+
+import numpy as np
 import pytest
 
 from annatto.app.serve import start
@@ -7,7 +10,9 @@ from annatto.app.serve.site import Source, open_site
 from annatto.core.errors import IdentityError, InputError
 from annatto.core.types import Prompt
 from annatto.index.folder import build, open_index
+from annatto.search.filter import Cutoff, identity_of
 from annatto.search.find import find
+from annatto.search.mapper import Mapper
 from annatto.testing import tiny_collection
 
 
@@ -20,8 +25,6 @@ def built(encoder, saved, tmp_path_factory):
 
 @pytest.fixture
 def site(encoder, built, tmp_path):
-    import shutil
-
     folder = shutil.copytree(built, tmp_path / "secret-place")
     one = open_site([Source(encoder=encoder, folder=folder)])
     yield one
@@ -172,3 +175,28 @@ def test_an_index_is_served_with_the_model_it_names_and_no_other(built, encoder)
     other = encoder.variant(prompts={"document": Prompt("other: {text}")})
     with pytest.raises(IdentityError, match="was built with another model"):
         open_site([Source(encoder=other, folder=built)])
+
+
+def test_a_calibrated_index_leaves_out_what_is_not_relevant_and_says_why(
+    encoder, built, tmp_path, client_of
+):
+    folder = shutil.copytree(built, tmp_path / "secret-place")
+    mapper = Mapper(encoder.dim, mapping="linear").eval().requires_grad_(False)
+    asked = "what about rare7 and piano"
+    whole = find(open_index(folder), [asked], encoder=encoder, k=10).to_pylist()
+    vectors = encoder.encode([asked], prompt="query")
+    cosines = [encoder.encode([f"{hit['title']} {hit['text']}"])[0] @ vectors[0] for hit in whole]
+    middle = float(np.median(mapper.logits(vectors, np.array([cosines], np.float32))))
+    Cutoff(mapper, middle, "recall 0.5", 20, identity_of(encoder)).save(folder / "cutoff")
+    site = open_site([Source(encoder=encoder, folder=folder)])
+    client = client_of(site)
+    found = client.get("/search", params={"q": asked, "k": 10}).json()
+    everything = client.get("/search", params={"q": asked, "k": 10, "cut": False}).json()
+    site.close()
+    kept = [hit["doc_id"] for hit in found["hits"]]
+    high = [hit["doc_id"] for hit, c in zip(whole, cosines, strict=True) if c > np.median(cosines)]
+    assert kept == high
+    assert all(hit["probability"] >= 0 for hit in found["hits"])
+    assert "5 of 10 were below the calibrated cut-off" in found["reason"]
+    assert len(everything["hits"]) == 10
+    assert everything["reason"] is None

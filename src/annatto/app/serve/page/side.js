@@ -16,9 +16,10 @@ export async function searched(asked, { model, mode }, shelf, { signal, change, 
   const element = made("section", { class: "side", "aria-label": `${model}, by ${CALLED[mode]}` });
   const side = { element, hits: [], body, isRefused: false };
   try {
-    const { hits } = await ask("/search", body, signal);
+    const { hits, reason: left } = await ask("/search", body, signal);
     side.hits = hits.map((hit) => hitElement(hit, mode));
-    if (!hits.length) element.append(await reason(body, shelf, signal, change));
+    if (left) element.append(said(`${left}.`));
+    else if (!hits.length) element.append(await reason(body, shelf, signal, change));
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     element.append(said(`Not searched: ${error.message}`));
