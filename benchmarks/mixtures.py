@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from annatto.core.kept import document_vectors, query_vectors
 from annatto.core.types import Collection, Encoder
 from annatto.data.load import load
+from annatto.data.stdlib import stdlib
 from annatto.index.flat import FlatIndex
 
 BLOCK = 1024
@@ -33,7 +34,7 @@ def real(
     """Vectors of documents and train queries, and of held-out queries, (n, d) and (q, d) float32.
 
     Args:
-        places: folders with collections.
+        places: folders with collections; Python's standard library without any.
         encoder: of all of them.
         work: where vectors are kept.
         texts: most of each place, 0 for all; half of them documents where there are queries, too.
@@ -42,8 +43,7 @@ def real(
     """
     rng = np.random.default_rng(seed)
     rows, asked = [], []
-    for place in places:
-        collection = load(place)
+    for collection in map(load, places) if places else [stdlib()]:
         trained = collection.queries_of("train")
         most = texts // 2 if texts and trained.num_rows else texts
         rows.append(document_vectors(encoder, collection, drawn(rng, size(collection), most), work))
@@ -52,7 +52,9 @@ def real(
             rows.append(query_vectors(encoder, chosen, work))
         held = collection.queries.filter(pc.not_equal(collection.queries["split"], "train"))
         if held.num_rows:
-            chosen = held.take(pa.array(drawn(rng, held.num_rows, -(-queries // len(places)))))
+            chosen = held.take(
+                pa.array(drawn(rng, held.num_rows, -(-queries // max(len(places), 1))))
+            )
             asked.append(query_vectors(encoder, chosen, work))
     return np.concatenate(rows), np.concatenate(asked)
 

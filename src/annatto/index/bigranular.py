@@ -19,10 +19,10 @@ from annatto.index.codes import Coding, inner_products, one_thread, threads
 from annatto.ops.topk import merged, search_blocks
 
 DTYPES = ("float16", "float32")
-QUERY_ROWS = 64
-"""Queries whose candidates are requested from the disk together."""
-SCORED_ROWS = 8
-"""Queries that are scored together: their candidates' vectors stay in the processor's cache."""
+QUERY_ROWS = 512
+"""Queries that are compared with codes together, most: they share what is read of the lists."""
+SCORED_ROWS = 1600
+"""Vectors that are scored together, about: they stay in the processor's cache meanwhile."""
 
 
 class BigranularIndex:
@@ -30,9 +30,9 @@ class BigranularIndex:
 
     A query is compared with the codes of the nearest lists; the best `candidates` rows are read
     from the disk and scored exactly, by inner product. So scores are exact (of what is stored), and
-    what may be missing are rows: more `probes` and `candidates` miss fewer and take longer. Rows
-    that were added since the last `save`, and all rows while they are fewer than `least`, have no
-    codes and are compared one by one: nothing is missed there.
+    what may be missing are rows: more `probes`, `reach` and `candidates` miss fewer and take
+    longer. Rows that were added since the last `save`, and all rows while they are fewer than
+    `least`, have no codes and are compared one by one: nothing is missed there.
 
     Rows keep their numbers until `compact`. Changes are kept in memory and in a file of new
     vectors, and last from `save` on, which takes them all or, killed, none. One process writes at a
@@ -42,14 +42,17 @@ class BigranularIndex:
         Embedding Based Retrieval (BiDR), WWW 2022, arXiv:2201.05409, serving.
     Differs: one encoder for both steps and no training through the codes; the final score is the
         exact one alone, without 0.3 times the codes'; 4-bit codes in lists instead of 8-bit codes
-        without; float16 on disk; removing, compacting and the files' order are ours.
+        without; float16 on disk; leaving lists out by `reach`, removing, compacting and how files
+        are written are ours.
 
     Attributes:
         dim: length of every vector.
         coding: how vectors become codes.
         dtype: of the rows on disk, `float16` or `float32`.
         least: rows below which there are no codes.
-        probes: lists looked through for a query.
+        probes: lists looked through for a query, at most.
+        reach: of these, lists whose centre's cosine with the query is so much lower than the
+            nearest one's are left out; 2 leaves out none.
         candidates: rows read for a query, at least k.
     """
 
@@ -60,16 +63,19 @@ class BigranularIndex:
         coding: Coding | None = None,
         dtype: str = "float16",
         least: int = 10_000,
-        probes: int = 32,
-        candidates: int = 200,
+        probes: int = 64,
+        reach: float = 0.3,
+        candidates: int = 100,
     ) -> None:
         if dtype not in DTYPES:
             raise UsageError(f"vectors on disk are {' or '.join(DTYPES)}; found {dtype!r}.")
         self.dim = dim
         self.coding = coding or Coding()
+        self.coding.check(dim)
         self.dtype = dtype
         self.least = least
         self.probes = probes
+        self.reach = reach
         self.candidates = candidates
         self._rows = CodedRows(dim, coding=self.coding, dtype=dtype, least=least)
 
@@ -133,9 +139,13 @@ class BigranularIndex:
             UsageError: k is below 1.
         """
         queries = checked(vectors, self.dim, "a search in the index", first=0)
-        found = [self._search_all(queries, k)]
+        if k < 1:
+            raise UsageError(f"k must be at least 1; found {k}.")
+        found = []
         if self._rows.codes is not None and len(queries):
             found.append(self._search_codes(queries, k))
+        if not found or self._rows.coded < len(self):
+            found.append(self._search_all(queries, k))
         return merged(found, k)
 
     def save(self, folder: Path) -> None:
@@ -195,7 +205,7 @@ class BigranularIndex:
 
     @property
     def _settings(self) -> dict[str, Any]:
-        names = ("dim", "dtype", "least", "probes", "candidates")
+        names = ("dim", "dtype", "least", "probes", "reach", "candidates")
         told = {name: getattr(self, name) for name in names}
         return {**told, "coding": asdict(self.coding)}
 
@@ -206,8 +216,9 @@ class BigranularIndex:
         return self._scored(queries, np.append(self._rows.kept(first), -1)[found.rows], k)
 
     def _search_codes(self, queries: np.ndarray, k: int) -> Neighbours:
-        """Score the rows whose codes are near; several threads if there are many queries."""
-        parts = [queries[i : i + QUERY_ROWS] for i in range(0, len(queries), QUERY_ROWS)]
+        """Score the rows whose codes are near; several threads take parts of the queries."""
+        size = min(QUERY_ROWS, -(-len(queries) // threads()))
+        parts = [queries[i : i + size] for i in range(0, len(queries), size)]
         search = partial(self._search_part, k=k)
         if len(parts) == 1:
             return search(parts[0])
@@ -219,17 +230,20 @@ class BigranularIndex:
     def _search_part(self, queries: np.ndarray, k: int) -> Neighbours:
         codes, files = self._rows.codes, self._rows.files
         assert codes is not None
-        rows = codes.search(queries, max(self.candidates, k), probes=self.probes)
+        count = max(self.candidates, k)
+        rows = codes.search(queries, count, probes=self.probes, reach=self.reach)
         files.prefetch(rows[rows >= 0])
         return self._scored(queries, rows, k)
 
     def _scored(self, queries: np.ndarray, rows: np.ndarray, k: int) -> Neighbours:
         """The k best of each query's own rows, (q, c) int64, by their vectors; −1 is none."""
         scores = np.full(rows.shape, -np.inf, np.float32)
-        for start in range(0, len(rows) if (rows >= 0).any() else 0, SCORED_ROWS):
-            part = slice(start, start + SCORED_ROWS)
+        step = max(1, SCORED_ROWS // rows.shape[1])
+        space = self._rows.files.space(step * rows.shape[1])
+        for start in range(0, len(rows) if (rows >= 0).any() else 0, step):
+            part = slice(start, start + step)
             own = rows[part]
-            vectors = self._rows.files.take(np.maximum(own, 0).ravel())
+            vectors = self._rows.files.take(np.maximum(own, 0).ravel(), space)
             places = np.where(own < 0, -1, np.arange(own.size).reshape(own.shape))
             scores[part] = inner_products(queries[part], vectors, places)
         return merged([Neighbours(scores, rows)], k)

@@ -134,6 +134,7 @@ class CodedRows:
         """
         folder, files = self.folder, self.files
         assert folder is not None
+        check_same(folder, self._card)
         fresh = CodedRows(files.dim, coding=self.coding, dtype=files.dtype, least=self.least)
         fresh.files.folder, fresh._card = folder, self._card
         try:

@@ -7,6 +7,7 @@ import functools
 import mmap
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -23,11 +24,10 @@ class MappedRows:
         rows: (n, d) float16 or float32, n > 0, mapped, read only.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, int], dtype: str) -> None:
-        self.path = path
+    def __init__(self, file: IO[bytes], shape: tuple[int, int], dtype: str) -> None:
+        self.path = Path(file.name)
         size = shape[0] * shape[1] * np.dtype(dtype).itemsize
-        with path.open("rb") as file:
-            self._map = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        self._map = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
         self._map.madvise(mmap.MADV_RANDOM)  # else each row brings its 128 KiB neighbourhood
         self.rows = np.frombuffer(self._map, dtype).reshape(shape)
 
@@ -54,16 +54,16 @@ class MappedRows:
         return len(starts)
 
 
-def widened(rows: np.ndarray) -> np.ndarray:
-    """The rows as float32."""
+def widened(rows: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """The rows as float32, in `out` where it is given."""
     if rows.dtype == np.float32:
         return rows
     import torch  # NumPy takes twenty times as long
 
-    wide = torch.empty(rows.shape, dtype=torch.float32)
-    wide.copy_(torch.from_numpy(rows if rows.flags.writeable else rows.copy()))
-    found: np.ndarray = wide.numpy()
-    return found
+    wide = np.empty(rows.shape, np.float32) if out is None else out
+    stored = torch.from_numpy(rows if rows.flags.writeable else rows.copy())
+    torch.from_numpy(wide).copy_(stored)
+    return wide
 
 
 def _is_resident(start: int, offset: int) -> bool:

@@ -104,7 +104,8 @@ def write_parts(folder: Path, card: dict[str, Any], parts: dict[str, list[Part]]
     told = {name: [asdict(part) for part in found] for name, found in parts.items()}
     write_json(folder / CARD, {**card, "parts": told})
     named = {part.name for found in parts.values() for part in found}
-    for path in folder.glob("*-*.bin"):
+    left = [*folder.glob("*-*.bin"), *folder.glob(f"{CARD}.tmp-*")]
+    for path in left:
         if path.name not in named:
             path.unlink(missing_ok=True)
 

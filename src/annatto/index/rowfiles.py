@@ -15,6 +15,8 @@ from annatto.index.mapped import MappedRows, widened
 from annatto.index.parts import Part, check_part, new_name, part_of
 
 BLOCK_ROWS = 4096
+Space = tuple[np.ndarray, np.ndarray]
+"""Memory for rows as they are stored, and as float32."""
 
 
 class RowFiles:
@@ -62,7 +64,7 @@ class RowFiles:
             if self._tail is None:
                 self._tail = (place / new_name("vectors")).open("w+b", buffering=0)
             self._tail.seek(self._added * self._width)  # over what a full disk cut short
-            left = memoryview(np.ascontiguousarray(rows)).cast("B")
+            left = np.ascontiguousarray(rows).data.cast("B")
             while left:
                 left = left[self._tail.write(left) :]
         self._added += len(rows)
@@ -103,18 +105,28 @@ class RowFiles:
             if high > low
         )
 
-    def take(self, rows: np.ndarray) -> np.ndarray:
-        """(m, dim) float32: these rows, (m,) int64, in this order."""
+    def space(self, count: int) -> Space:
+        """Room for `count` rows to be taken, over and over: new memory costs more than the rows."""
+        stored = np.empty((count, self.dim), self.dtype)
+        return stored, stored if self.dtype == "float32" else np.empty(stored.shape, np.float32)
+
+    def take(self, rows: np.ndarray, space: Space | None = None) -> np.ndarray:
+        """(m, dim) float32: these rows, (m,) int64, in this order; valid until the space is reused.
+
+        Args:
+            rows: of any files.
+            space: for at least m rows; new when None.
+        """
         files, starts = self._open_files()
-        found = np.empty((len(rows), self.dim), self.dtype)
+        stored, wide = (part[: len(rows)] for part in space or self.space(len(rows)))
         if len(files) == 1:
-            np.take(files[0].rows, rows, axis=0, out=found, mode="clip")
-            return widened(found)
+            np.take(files[0].rows, rows, axis=0, out=stored, mode="clip")
+            return widened(stored, wide)
         number = np.searchsorted(starts, rows, side="right") - 1
         for i in np.unique(number):
             own = number == i
-            found[own] = files[i].rows[rows[own] - starts[i]]
-        return widened(found)
+            stored[own] = files[i].rows[rows[own] - starts[i]]
+        return widened(stored, wide)
 
     def blocks(self, first: int = 0) -> Iterator[tuple[int, np.ndarray]]:
         """Number of the first row, and (m, dim) float32, of each block from row `first` on."""
@@ -130,7 +142,7 @@ class RowFiles:
         if self._tail is not None and self._added:
             if self._last is None or len(self._last.rows) < self._added:
                 shape = (self._added, self.dim)
-                self._last = MappedRows(Path(self._tail.name), shape, self.dtype)
+                self._last = MappedRows(self._tail, shape, self.dtype)
             files = [*self._files, self._last]
         else:
             files = self._files
@@ -151,4 +163,5 @@ class RowFiles:
         self.parts.append(part)
         if part.bytes:
             shape = (part.bytes // self._width, self.dim)
-            self._files.append(MappedRows(path, shape, self.dtype))
+            with path.open("rb") as file:
+                self._files.append(MappedRows(file, shape, self.dtype))
