@@ -13,13 +13,12 @@ Beside the cut-off (linear and power) stand
     z-score        the same of cosines less the mean of the query's list, over its deviation
     rank           one k for all queries
     one map        the same network without the query: control, must not differ from cosine
-    shuffled       each training query has the labels of another: it learns how high a query's
-                   cosines are, not what is relevant to it
+    shuffled       each training query has the labels of another, which keeps their ranks only
     others         trained and read with the vectors of other queries: control
     power, others  trained well, read with the vectors of other queries: control
 
 Areas under the pooled precision-recall curve are compared by a bootstrap over queries of the mean
-over seeds. The last line is JSON. Vectors are kept under PLACE, so that all runs share them.
+over seeds. The last line is JSON. Vectors are kept under PLACE for further runs.
 """
 
 from __future__ import annotations
