@@ -33,7 +33,7 @@ import numpy as np
 from measure import GOOD, Timings, alternate, matmul_probe, report
 from memory import MIB, settle, watched
 from mixtures import described, real, write
-from refined import CANDIDATES, by_faiss, by_numpy, enough, evict, half, pq8
+from refined import CANDIDATES, by_faiss, by_numpy, enough, evict, half, hnsw, pq8, recall
 
 from annatto.index.bigranular import BigranularIndex
 from annatto.index.codes import Coding
@@ -156,10 +156,6 @@ def fastest(
     return min(seconds, key=lambda setting: seconds[setting])
 
 
-def recall(rows: np.ndarray, truth: np.ndarray) -> float:
-    return float((rows[:, :, None] == truth[:, None, :]).any(axis=1).mean())
-
-
 def measure(
     mine: Callable[..., Any], peer: Callable[..., Any], queries: np.ndarray, asked: Any
 ) -> Timings:
@@ -170,29 +166,6 @@ def measure(
         probe=matmul_probe("float32"),
         good=asked.good,
     )
-
-
-def hnsw(
-    vectors: np.ndarray, halves: Sequence[np.ndarray], truths: Sequence[np.ndarray], aim: float
-):
-    """Queries per second, recall and MiB of an HNSW graph over float32 vectors in memory."""
-    index = faiss.IndexHNSWFlat(vectors.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
-
-    def fill() -> None:
-        for start in range(0, len(vectors), 4096):
-            index.add(np.ascontiguousarray(vectors[start : start + 4096]))
-
-    settle()
-    taken = watched(fill)
-    for effort in (16, 24, 32, 48, 64, 96, 128, 192, 256, 512):
-        index.hnsw.efSearch = effort
-        if recall(index.search(halves[0], K)[1], truths[0]) >= aim:
-            break
-    begin = time.perf_counter()
-    rows = index.search(halves[1], K)[1]
-    rate = len(halves[1]) / (time.perf_counter() - begin)
-    told = {"ef": effort, "qps": round(rate), "recall": round(recall(rows, truths[1]), 4)}
-    return {**told, "mib": round(taken)}
 
 
 def run(asked: argparse.Namespace, scratch: Path) -> None:
