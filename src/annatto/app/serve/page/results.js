@@ -4,6 +4,7 @@ import { made } from "./made.js";
 
 const SNIPPET = 360; // characters of a closed passage
 const BEFORE = 90; // of them before the best sentence
+const UNSAID = ["start", "end"]; // where a passage stands in its parent, in characters
 
 // One hit as an element; its title opens and closes it.
 export function hitElement(hit, mode) {
@@ -51,7 +52,7 @@ function open(one, isOpen) {
 
 function showPassage({ element, letters, best }) {
   const isOpen = element.classList.contains("is-open");
-  const start = isOpen || !best || letters.length <= SNIPPET ? 0 : Math.max(0, best.start - BEFORE);
+  const start = isOpen || !best || letters.length <= SNIPPET ? 0 : wordBefore(letters, best.start);
   const end = isOpen ? letters.length : Math.min(letters.length, start + SNIPPET);
   const part = (from, to) => letters.slice(Math.max(from, start), Math.min(to, end)).join("");
   const passage = element.querySelector(".passage");
@@ -60,6 +61,14 @@ function showPassage({ element, letters, best }) {
     passage.append(part(start, best.start), made("mark", { text: part(best.start, best.end) }));
   }
   passage.append(part(best ? best.end : start, end), end < letters.length ? " …" : "");
+}
+
+// Where a word begins, some letters before a place.
+function wordBefore(letters, place) {
+  const from = place - BEFORE;
+  if (from <= 0) return 0;
+  const gap = letters.slice(from, place).findIndex((letter) => /\s/.test(letter));
+  return gap < 0 ? from : from + gap + 1;
 }
 
 function placeOf(hit) {
@@ -73,6 +82,7 @@ function placeOf(hit) {
 function metadataOf(metadata) {
   const list = made("dl", { class: "meta" });
   for (const [name, value] of Object.entries(metadata)) {
+    if (UNSAID.includes(name)) continue;
     const text = typeof value === "string" ? value : JSON.stringify(value);
     list.append(made("div", {}, made("dt", { text: name }), made("dd", { text })));
   }
