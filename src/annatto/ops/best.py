@@ -31,6 +31,7 @@ class Best:
         self._keys = np.zeros((queries, k + max(k, ROOM)), np.uint64)
         self._used = np.zeros(queries, np.int64)
         self._bar = np.full(queries, -np.inf, np.float32)
+        self._space = np.empty(0, bool)  # fresh memory for each block costs as much as comparing
 
     def offer(self, first: int, scores: np.ndarray, low: np.ndarray) -> None:
         """Look at scores that no query has seen yet.
@@ -41,14 +42,14 @@ class Best:
             low: (m,) uint64 below 2**32, of equal scores the larger one is better.
         """
         own = slice(first, first + len(scores))
-        reach = scores >= self._bar[own, None]
+        reach = self._reaching(own, scores)
         if np.count_nonzero(reach) > len(scores) * self.k and scores.shape[1] > self.k:
             self._raise(own, scores)
-            reach = scores >= self._bar[own, None]
+            reach = self._reaching(own, scores)
         hits, counts = _places(reach)
         if (self._used[own] + counts).max(initial=0) > self._keys.shape[1]:
             self._settle(own, self._keys[own])
-            hits, counts = _places(scores >= self._bar[own, None])
+            hits, counts = _places(self._reaching(own, scores))
         query, column = np.divmod(hits, max(scores.shape[1], 1))
         found = keys_of(scores[query, column], low[column])
         place = np.arange(len(hits)) - (np.cumsum(counts) - counts)[query]
@@ -64,6 +65,13 @@ class Best:
         self._settle(slice(None), self._keys)
         best = np.sort(self._keys[:, : self.k], axis=1)
         return best[:, ::-1]
+
+    def _reaching(self, own: slice, scores: np.ndarray) -> np.ndarray:
+        """(b, m) bool, which scores reach their query's bar; overwritten by the next call."""
+        if self._space.size < scores.size:
+            self._space = np.empty(scores.size, bool)
+        reach = self._space[: scores.size].reshape(scores.shape)
+        return np.greater_equal(scores, self._bar[own, None], out=reach)
 
     def _raise(self, own: slice, scores: np.ndarray) -> None:
         """Lift the bar to about the k-th best of these scores, when too many of them reach it.
