@@ -116,7 +116,7 @@ def test_rules_mixtures_and_the_report_of_mining_are_stages(fake):
     mixed, mined, page = bind(parse("\n".join([BEGIN, *rest])))[1:]
     assert mixed.resolved["share"] == 0.8
     assert mined.settings["settings"].name == "absolute(cut=1, among=20)"
-    assert mined.version == 2
+    assert mined.version == 3
     assert (page.inputs, page.gives) == ({"collection": "mined"}, "folder")
     with pytest.raises(UsageError, match="margin cannot be 'relativ'; did you mean relative"):
         bind(parse("\n".join([BEGIN, rest[1].replace("absolute", "relativ")])))
