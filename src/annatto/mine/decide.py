@@ -75,9 +75,7 @@ def decisions(
     pairs = np.concatenate([found.pairs, filled])
     verdicts = np.concatenate([verdicts, np.full(len(filled), FILL)])
     queries, docs = asked.rows(pairs)
-    tops = [f", ceiling {top:.4g}" if np.isfinite(top) else "" for top in below.highest.tolist()]
-    scored = zip(found.scores.tolist(), queries[: len(found.pairs)].tolist(), strict=True)
-    evidence = [f"score {score:.4g}{tops[query]}" for score, query in scored]
+    evidence = _evidence(found.scores, below, queries[: len(found.pairs)])
     before = [
         pa.repeat(pa.scalar("candidate", TEXT), len(found.pairs)),
         pa.nulls(len(filled), TEXT),
@@ -90,8 +88,20 @@ def decisions(
             "reason": pa.array(REASONS, TEXT).take(pa.array(verdicts)),
             "before": pa.concat_arrays(before),
             "after": pa.array(AFTER, TEXT).take(pa.array(verdicts)),
-            "evidence": evidence + [None] * len(filled),
+            "evidence": pa.concat_arrays([evidence, pa.nulls(len(filled), TEXT)]),
         }
+    )
+
+
+def _evidence(scores: np.ndarray, below: Ceilings, queries: np.ndarray) -> pa.Array:
+    """Each candidate's score in four digits, and the ceiling of its query if it has one."""
+    tops = [f", ceiling {top:.4g}" if np.isfinite(top) else "" for top in below.highest.tolist()]
+    sizes = np.log10(np.maximum(np.abs(scores), 1e-12))
+    scale = 10.0 ** (3 - np.floor(sizes))
+    digits = pa.array(np.round(scores * scale) / scale).cast(TEXT)
+    ceilings = pa.array(tops, TEXT).take(pa.array(queries))
+    return pc.binary_join_element_wise(
+        pa.scalar("score ", TEXT), digits, ceilings, pa.scalar("", TEXT)
     )
 
 

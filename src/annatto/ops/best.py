@@ -71,7 +71,7 @@ class Best:
         if self._space.size < scores.size:
             self._space = np.empty(scores.size, bool)
         reach = self._space[: scores.size].reshape(scores.shape)
-        return np.greater_equal(scores, self._bar[own, None], out=reach)
+        return np.asarray(np.greater_equal(scores, self._bar[own, None], out=reach))
 
     def _raise(self, own: slice, scores: np.ndarray) -> None:
         """Lift the bar to about the k-th best of these scores, when too many of them reach it.
