@@ -47,8 +47,10 @@ PAUSE = 0.05
 class Soak:
     """The clients, and what they saw."""
 
-    def __init__(self, running: Running, encoder: Embedder, seed: int) -> None:
-        self.running, self.encoder = running, encoder
+    def __init__(
+        self, running: Running, encoder: Embedder, *, seed: int = 0, changes: int = 1
+    ) -> None:
+        self.running, self.encoder, self.changes = running, encoder, changes
         self.draw = random.Random(seed)
         self.seen: Counter[str] = Counter()
         self.problems: list[str] = []
@@ -181,8 +183,8 @@ class Soak:
             *[(self.ask, 0.0)] * 6,
             *[(self.leave, PAUSE)] * 2,
             *[(self.drip, PAUSE)] * 8,
-            *((self.search, PAUSE), (self.change, 1.0)),
-            *((self.oversize, PAUSE), (self.malformed, PAUSE)),
+            *[(self.change, 1.0)] * self.changes,
+            *((self.search, PAUSE), (self.oversize, PAUSE), (self.malformed, PAUSE)),
         ]
         begin = time.monotonic()
         memory: list[tuple[float, float]] = []
@@ -228,7 +230,7 @@ def slope(memory: list[tuple[float, float]]) -> float:
 
 
 async def soak(running: Running, encoder: Embedder, asked: Any) -> dict[str, Any]:
-    clients = Soak(running, encoder, asked.seed)
+    clients = Soak(running, encoder, seed=asked.seed, changes=asked.changes)
     memory = await clients.run(asked.minutes * 60)
     await clients.stop()
     code = await asyncio.to_thread(running.process.wait, 300)
@@ -239,6 +241,7 @@ async def soak(running: Running, encoder: Embedder, asked: Any) -> dict[str, Any
     return {
         "name": "soak_serve",
         "minutes": asked.minutes,
+        "changes": asked.changes,
         "requests": sum(clients.seen.values()),
         "seen": dict(sorted(clients.seen.items())),
         "problems": len(clients.problems),
@@ -254,6 +257,7 @@ def main() -> None:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--minutes", type=float, default=30)
     words.add_argument("--slope", type=float, default=1.0, help="MiB a minute that are let pass")
+    words.add_argument("--changes", type=int, default=1, help="clients that put documents in")
     words.add_argument("--seed", type=int, default=0)
     words.add_argument("--quick", action="store_true", help="a minute; its slope says nothing")
     asked = words.parse_args()
