@@ -87,6 +87,7 @@ def serve(
     scorer = start.open_scorer(reranker, dtype=dtype) if reranker else None
     site = open_site(sources, scorer=scorer, key=key, limits=limits)
     server = start.server_of(create(site), site)
+    listener.listen()  # who comes before the server runs waits for it
     say(start.told(site, listener))
     start.run(server, listener)
     say("stopped; everything that was taken was answered.")

@@ -134,7 +134,8 @@ class Collection:
 
 def document_text(rows: pa.RecordBatch | pa.Table) -> list[str]:
     """Title and text joined by a space, as every model here reads a document."""
-    joined = pc.binary_join_element_wise(rows["title"], rows["text"], pa.scalar(" ", TEXT))
+    title, text = (rows[name].cast(TEXT) for name in ("title", "text"))
+    joined = pc.binary_join_element_wise(title, text, pa.scalar(" ", TEXT))
     texts: list[str] = pc.utf8_trim_whitespace(joined).to_pylist()
     return texts
 
