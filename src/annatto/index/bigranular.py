@@ -151,7 +151,8 @@ class BigranularIndex:
     def save(self, folder: Path) -> None:
         """Make all changes last, in `folder`; from then on the index lives there.
 
-        Rows without codes get them. In the folder it came from, only what is new is written.
+        Rows without codes get them. In the folder it came from, only what is new is written; in
+        another, an older index is replaced.
 
         Raises:
             InputError: `folder` holds something else, or the disk is full: nothing there changed.

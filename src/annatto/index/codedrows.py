@@ -32,6 +32,7 @@ from annatto.index.parts import (
 from annatto.index.rowfiles import RowFiles
 
 KIND = "bigranular"
+PARTS = ("vectors", "codes", "removed")
 UNWRITTEN = 0.1
 """Share of the rows whose codes a saved index may lack; they are made again when it is loaded."""
 
@@ -191,6 +192,9 @@ def read_settings(folder: Path) -> dict[str, Any]:
     card = read_parts(folder, KIND)
     try:
         coding = Coding(**card["settings"]["coding"])
+        missing = [name for name in PARTS if name not in card["parts"]]
+        if missing or not isinstance(card["coded"], int):
+            raise KeyError(*missing or ["coded"])
         return {**card["settings"], "coding": coding, "dim": int(card["settings"]["dim"])}
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / CARD} is damaged ({error}); make it again.") from error

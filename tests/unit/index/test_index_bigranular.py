@@ -251,7 +251,14 @@ def test_a_damaged_or_missing_file_is_named(tmp_path):
     folder, name = broken("vectors-", flip)
     with pytest.raises(InputError, match=f"{name} is damaged .its content"):
         BigranularIndex.load(folder).check()
-    for text, told in (('{"kind": "bigranular"}', "'parts'"), ("[]", "no JSON object")):
+    card = json.loads((tmp_path / "whole" / "card.json").read_text())
+    for text, told in (
+        ("[]", "no JSON object"),
+        ('{"kind": "bigranular"}', "damaged .'parts'"),
+        (json.dumps({**card, "coded": None}), "damaged .'coded'"),
+        (json.dumps({**card, "parts": {"vectors": [], "codes": []}}), "damaged .'removed'"),
+        (json.dumps({**card, "settings": {}}), "damaged .'coding'"),
+    ):
         folder, _ = broken("card", lambda path, text=text: path.write_text(text))
         with pytest.raises(InputError, match=told):
             BigranularIndex.load(folder)
