@@ -90,8 +90,16 @@ def search(
     """
     from annatto.app.ask import ask, shown
 
-    how = {"mode": mode, "where": where or (), "group": group or None, "cut": cut}
-    hits = ask(folder, [text], k=k, model=model, **how)
+    hits = ask(
+        folder,
+        [text],
+        k=k,
+        model=model,
+        mode=mode,
+        where=where or (),
+        group=group or None,
+        cut=cut,
+    )
     told = "\n".join(shown(hit, explain=explain) for hit in hits)
     result(hits, told or "nothing was found", as_json=as_json)
 

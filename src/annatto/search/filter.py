@@ -22,9 +22,9 @@ from safetensors.torch import load_file, save_file
 
 from annatto.core.atomic import new_folder, read_card, write_json
 from annatto.core.errors import IdentityError, InputError
+from annatto.core.identity import identity
 from annatto.core.types import Encoder
 from annatto.core.vectorfile import checked
-from annatto.index.folder import identity
 from annatto.models.prompts import to_json
 from annatto.search.mapper import Mapper
 

@@ -69,7 +69,7 @@ def relevant(
 def _cosines(hits: pa.Table, vectors: np.ndarray, index: OpenIndex) -> np.ndarray:
     """(n,) float32 cosine of each hit with its question."""
     known = hits["dense_score"]
-    cosines = known.to_numpy(zero_copy_only=False).astype(np.float32)
+    cosines: np.ndarray = known.to_numpy(zero_copy_only=False).astype(np.float32)
     missing = np.flatnonzero(known.is_null().to_numpy())
     if len(missing):
         ids = hits["doc_id"].take(pa.array(missing)).combine_chunks()

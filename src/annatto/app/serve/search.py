@@ -172,7 +172,8 @@ def _hit(row: Mapping[str, Any]) -> Hit:
     own = {"rank", "score", "probability", *SHOWN, *EXPLAINED}
     rest = [name for name in row if name not in (*own, "query") and row[name] is not None]
     metadata = {name: _json(row[name]) for name in rest}
-    return Hit(**{name: row.get(name) for name in own}, metadata=metadata)
+    found: dict[str, Any] = {"probability": None, **row}
+    return Hit(**{name: found[name] for name in own}, metadata=metadata)
 
 
 def _json(value: Any) -> Any:
