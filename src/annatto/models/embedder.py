@@ -23,7 +23,7 @@ from annatto.core.types import Prompt
 from annatto.models import layout, prefix, processes, saving, transformer, vectors
 from annatto.models.adapter import Adapter
 from annatto.models.prompts import find, instruct, limit_of, render, suffix
-from annatto.models.tokens import Tokenizer, Tokens
+from annatto.models.tokens import TOGETHER, Tokenizer, Tokens
 from annatto.models.weights import resolve
 from annatto.ops.pooling import POOLINGS, pool
 
@@ -232,7 +232,8 @@ class Embedder:
 
     def over_limit(self, texts: Sequence[str], *, prompt: str | Prompt = "document") -> int:
         """How many texts are longer than `max_tokens` and lose their end."""
-        return int(self.tokenize(texts, prompt=prompt).cut.sum())
+        parts = (texts[i : i + TOGETHER] for i in range(0, len(texts), TOGETHER))
+        return sum(int(self.tokenize(part, prompt=prompt).cut.sum()) for part in parts)
 
     def pad(self, ids: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and mask, (b, t) int64 on the model's device, padded on the right."""

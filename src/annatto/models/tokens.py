@@ -11,6 +11,9 @@ import numpy as np
 from annatto.core.errors import UsageError, WeightsError
 from annatto.models.head import Head, split
 
+TOGETHER = 512
+"""Texts that the tokenizer is given at a time: what it says beside the ids takes 100 bytes a token,
+and of a long text all ids, also those that are cut off."""
 REMEMBERED = 64
 """Prefixes whose heads are kept; then all are forgotten, as training draws new ones forever."""
 
@@ -65,15 +68,13 @@ class Tokenizer:
             _fits(len(head.own) + len(end), room)
         if not texts:
             return Tokens([], np.zeros(0, bool))
-        rows = self._rows(head, [text + suffix for text in texts])
-        cut = np.array([len(row) > room for row in rows])
-        if suffix and cut.any():
-            long = np.flatnonzero(cut).tolist()
-            bare = self._rows(head, [texts[i] for i in long])
-            for i, row in zip(long, bare, strict=True):
-                rows[i] = row[: room - len(end)] + end
-        ids = [[*self.before, *row[:room], *self.after] or [self.fast.pad_token_id] for row in rows]
-        return Tokens(ids, cut, self._shared(head, ids) if prefix else 0)
+        ids, cut = [], []
+        for start in range(0, len(texts), TOGETHER):
+            part = texts[start : start + TOGETHER]
+            rows, is_long = self._fitted(head, part, suffix, end, room)
+            ids += [[*self.before, *row, *self.after] or [self.fast.pad_token_id] for row in rows]
+            cut.append(is_long)
+        return Tokens(ids, np.concatenate(cut), self._shared(head, ids) if prefix else 0)
 
     def plain_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of texts as they are, without prompt, special tokens or limit."""
@@ -128,6 +129,19 @@ class Tokenizer:
                 self.heads.clear()
             self.heads[prefix] = found
         return found
+
+    def _fitted(
+        self, head: Head, texts: Sequence[str], suffix: str, end: list[int], room: int
+    ) -> tuple[list[list[int]], np.ndarray]:
+        """Ids of head, text and suffix, `room` at most, and which texts were cut for that."""
+        rows = self._rows(head, [text + suffix for text in texts])
+        cut = np.array([len(row) > room for row in rows])
+        if suffix and cut.any():
+            long = np.flatnonzero(cut).tolist()
+            bare = self._rows(head, [texts[i] for i in long])
+            for i, row in zip(long, bare, strict=True):
+                rows[i] = row[: room - len(end)] + end
+        return [row[:room] for row in rows], cut
 
     def _rows(self, head: Head, texts: Sequence[str]) -> list[list[int]]:
         rows = self.plain_ids([head.rest + text for text in texts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,13 +21,14 @@ class Plan:
     """What is run together; a pure function of the token ids and the budget.
 
     Attributes:
-        rows: distinct token ids, shortest first, equal lengths by their ids.
+        rows: distinct token ids, shortest first, equal lengths by their ids; packed, as a plan may
+            wait for long, and as a list an id takes 40 bytes.
         batches: ranges of `rows`, first and last plus one.
         place: (n,) int64, which of `rows` a text is.
         prefix: ids at the beginning of every row that are computed once.
     """
 
-    rows: list[tuple[int, ...]]
+    rows: list[array[int]]
     batches: list[tuple[int, int]]
     place: np.ndarray
     prefix: tuple[int, ...] = ()
@@ -41,17 +43,20 @@ def plan(ids: Sequence[Sequence[int]], budget: int, *, shared: int = 0) -> Plan:
         shared: leading ids of every text that are computed once, and not counted.
 
     >>> found = plan([[5, 6], [7], [5, 6]], 2)
-    >>> found.rows, found.batches, found.place.tolist()
-    ([(7,), (5, 6)], [(0, 1), (1, 2)], [1, 0, 1])
+    >>> [row.tolist() for row in found.rows], found.batches, found.place.tolist()
+    ([[7], [5, 6]], [(0, 1), (1, 2)], [1, 0, 1])
     """
-    texts = [tuple(row) for row in ids]
-    rows = sorted(set(texts), key=lambda row: (len(row), row))
-    number = {row: i for i, row in enumerate(rows)}
+    packed = [array("i", row) for row in ids]
+    keys = [row.tobytes() for row in packed]
+    distinct = dict(zip(keys, packed, strict=True))
+    order = sorted(distinct, key=lambda key: (len(key), distinct[key]))
+    number = {key: i for i, key in enumerate(order)}
+    rows = [distinct[key] for key in order]
     return Plan(
         rows,
         list(plan_batches([len(row) - shared for row in rows], budget)),
-        np.array([number[row] for row in texts], np.int64),
-        rows[0][:shared] if rows else (),
+        np.array([number[key] for key in keys], np.int64),
+        tuple(rows[0][:shared]) if rows else (),
     )
 
 
