@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,7 +124,9 @@ def _ndcg(collection: Collection, encoder: Encoder, task: Task) -> np.ndarray:
     found = search_blocks(asked, [documents], DEPTH, tie_order=id_order(doc_ids))
     query_ids = task.queries["query_id"].combine_chunks().cast(TEXT)
     run = candidates(query_ids, doc_ids, found, source=encoder.name)
-    scores = per_query(run, collection.positives(), query_ids, system="")
+    own = pc.is_in(collection.judgments["query_id"], value_set=query_ids)  # other tasks grade 1.6
+    judged = replace(collection, judgments=collection.judgments.filter(own))
+    scores = per_query(run, judged.positives(), query_ids, system="")
     values: np.ndarray = scores.filter(pc.equal(scores["measure"], MEASURES[0]))["value"].to_numpy()
     return values
 

@@ -30,8 +30,8 @@ class Forgetful:
 def suite():
     """A task of each kind, `SIZE` items each."""
     words = [f"{WORDS[i % 8]} {WORDS[i % 8]} {WORDS[i // 8]} number{i}" for i in range(SIZE)]
-    grades = [float(i % 5) for i in range(SIZE)]
-    other = [f"{WORDS[i % 8]} thing" if grades[i] > 2 else f"other{i}" for i in range(SIZE)]
+    grades = [i % 5 * 0.8 for i in range(SIZE)]  # between whole ones, too, as people give them
+    other = [f"{WORDS[i % 8]} thing" if grades[i] > 1.6 else f"other{i}" for i in range(SIZE)]
     docs = {"r": words, "c": words, "s": other}
     queries = {"r": [f"a {w}" for w in words], "c": [f"is it {w}" for w in words], "s": words}
     kinds = {"r": "retrieval", "c": "classification", "s": "similarity"}
