@@ -44,6 +44,9 @@ MOST_TIES = 4096
 KEPT = timedelta(hours=1)
 """How long a version stays that a newer one replaced, for those who are reading it."""
 COMPACT_EVERY = 64
+INDICES, METADATA = 64 * 2**20, 8 * 2**20
+"""Bytes of indices and of descriptions of files that stay in memory, at most. Each change makes new
+ones, and LanceDB would keep the old ones up to 7 GiB."""
 
 
 class LanceStore:
@@ -74,7 +77,11 @@ class LanceStore:
         """
         name = f"{str(place).rstrip('/')}/{TABLE}.lance"
         with explained(name):
-            database = lancedb.connect(str(place), read_consistency_interval=timedelta(0))
+            database = lancedb.connect(
+                str(place),
+                read_consistency_interval=timedelta(0),
+                session=lancedb.Session(INDICES, METADATA),
+            )
             if TABLE in database.list_tables().tables:
                 table = database.open_table(TABLE)
             elif dim is None:
