@@ -45,7 +45,7 @@ def check_options(benchmark: object, *, systems: object, own: object) -> None:
     Args:
         benchmark: what --benchmark names, if anything.
         systems: what --model, --compare, --untouched and --keep name.
-        own: what --prompt and --dry-run say.
+        own: what --prompt, --devices and --dry-run say, if anything.
 
     Raises:
         UsageError: systems with a benchmark, or options of a benchmark without one.
@@ -57,8 +57,8 @@ def check_options(benchmark: object, *, systems: object, own: object) -> None:
         )
     if own and not benchmark:
         raise UsageError(
-            "--prompt and --dry-run are for --benchmark; name a benchmark or task of mteb with it, "
-            "or leave them out."
+            "--prompt, --devices and --dry-run are for --benchmark; name a benchmark or task of "
+            "mteb with it, or leave them out."
         )
 
 

@@ -35,7 +35,7 @@ def calibrate(
     model: Annotated[
         str, typer.Option("--model", "-m", help="The index's model, if it has moved.")
     ] = "",
-    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the training.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Teach an index which hits are relevant, so that a search may give fewer, or none.

@@ -39,7 +39,7 @@ def load(
             "--drop-unjudged", help="Leave out queries without a positive, and count them."
         ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the split and of pairs that are made.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split and of pairs that are made.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read documents, queries and judgments, split them, and save a collection.

@@ -35,7 +35,9 @@ def judge(
     difference: Annotated[
         float, typer.Option(help="Of nDCG@10: how many more queries would show it is said.")
     ] = 0.05,
-    seed: Annotated[int, typer.Option(help="Of the order in which documents are shown.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of the order in which documents are shown.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Judge what systems and BM25 find: blind, shuffled, one key per document.

@@ -11,6 +11,7 @@ from annatto.app.console import result, say, table
 from annatto.core.errors import UsageError
 
 AUTO = "auto"
+KEEP_GAIN = 0.8
 
 
 def merge(
@@ -35,7 +36,7 @@ def merge(
     ] = None,
     keep_gain: Annotated[
         float, typer.Option(help="With --alpha auto: share of the gain that must be kept.")
-    ] = 0.8,
+    ] = KEEP_GAIN,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Mix a trained model with what it was trained from, to win back what it forgot.
@@ -52,6 +53,11 @@ def merge(
         if collection is None:
             raise UsageError("--alpha auto needs what AFTER was trained for: --collection PLACE.")
         choice = Choice(collection, named(keep_task or [], "--keep-task"), keep_gain)
+    elif collection or keep_task or keep_gain != KEEP_GAIN:
+        raise UsageError(
+            "--collection, --keep-task and --keep-gain choose an alpha; say --alpha auto, or leave "
+            "them out."
+        )
     done = merge_to(before, after, output, alpha=_number(alpha), choice=choice)
     if as_json or "curve" not in done:
         result(done, str(output), as_json=as_json)

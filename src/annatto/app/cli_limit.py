@@ -14,6 +14,8 @@ from annatto.data.limit_words import Pattern
 
 SIZES = [46, 500, 2000]
 DIMS = [32, 64, 128, 256]
+PATTERN: Pattern = "dense"
+QUERIES = 1000
 
 
 def limit(
@@ -23,12 +25,13 @@ def limit(
         list[int], typer.Option(help="How many to search; give several. The full set has 50000.")
     ] = SIZES,
     dim: Annotated[
-        list[int], typer.Option(help="Also cut the vectors to so many numbers; give several.")
+        list[int],
+        typer.Option(min=1, help="Also cut the vectors to so many numbers; give several."),
     ] = DIMS,
     pattern: Annotated[
         Pattern, typer.Option(help="Which pairs of documents answer a query.")
-    ] = "dense",
-    queries: Annotated[int, typer.Option(help="How many to ask.")] = 1000,
+    ] = PATTERN,
+    queries: Annotated[int, typer.Option(help="How many to ask.")] = QUERIES,
     source: Annotated[
         str,
         typer.Option(
@@ -37,7 +40,7 @@ def limit(
             help="A collection or BEIR folder instead, such as the released LIMIT-small.",
         ),
     ] = "",
-    seed: Annotated[int, typer.Option(help="Of the documents that are made.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the documents that are made.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show how a model's recall falls with more documents and fewer dimensions, beside BM25.
@@ -54,8 +57,14 @@ def limit(
     from annatto.evaluate.limit import smallest
 
     if source:
+        if (pattern, queries, seed) != (PATTERN, QUERIES, 0):
+            raise UsageError(
+                "--pattern, --queries and --seed are for documents that are made; leave them out "
+                "with --from, or leave that out."
+            )
         made = gather(source)
-        documents = [size for size in documents if size <= len(made.doc_ids)]
+        if documents == SIZES:
+            documents = [size for size in documents if size <= len(made.doc_ids)]
     else:
         most = max(documents, default=0)
         made = make(pattern=pattern, queries=queries, documents=most, seed=seed)

@@ -61,7 +61,7 @@ def train(
         str | None, typer.Option(help="What queries ask for; shown to the model, and saved.")
     ] = None,
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, or auto.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Same seed, same model.")] = DEFAULT.seed,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same model.")] = DEFAULT.seed,
     keep: Annotated[
         bool,
         typer.Option(
@@ -134,7 +134,7 @@ def train_reranker(
     lora_rank: Annotated[
         int, typer.Option(help="Of the adapters; 0 trains all weights.")
     ] = PLAIN.lora_rank,
-    seed: Annotated[int, typer.Option(help="Same seed, same reranker.")] = PLAIN.seed,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same reranker.")] = PLAIN.seed,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Train a cross-encoder that scores a query and a document; it can be stopped and resumed.
@@ -197,7 +197,7 @@ def evaluate(
     keep_task: Annotated[
         list[str] | None, typer.Option(metavar="[NAME=]FOLDER", help=KEEP_TASK)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random documents that are shown.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random documents that are shown.")] = 0,
     benchmark: Annotated[
         list[str] | None,
         typer.Option(help="A benchmark or task of mteb to measure a model on; give several."),
@@ -223,9 +223,12 @@ def evaluate(
     from annatto.app.benchmarking import Asked, check_options
     from annatto.app.benchmarking import show as show_scores
     from annatto.app.sources import mapping, named
+    from annatto.evaluate.details import needed
 
     check_options(
-        benchmark, systems=model or compare or untouched or keep or keep_task, own=prompt or dry_run
+        benchmark,
+        systems=model or compare or untouched or keep or keep_task,
+        own=prompt or dry_run or devices != 1,
     )
     if (keep or keep_task) and not compare:
         raise UsageError(
@@ -238,7 +241,7 @@ def evaluate(
         return
     systems = mapping(model or [], "--model NAME=PLACE")
     how = {"split": split, "untouched": untouched or [], "bm25": bm25, "seed": seed}
-    how["origins"] = origins.split(",")
+    how["origins"] = [origin.strip() for origin in origins.split(",")]
     compared = measuring.named_pairs(compare or [], [*systems, *(["BM25"] if bm25 else [])])
     found = measuring.evaluate_to(
         collection,
@@ -257,7 +260,7 @@ def evaluate(
         for one in told:
             show(measuring.sentence(one))
     for one in told:
-        say(measuring.needed(one))
+        say(needed(one))
     say(f"the report is {output / 'report' / 'report.html'}")
 
 

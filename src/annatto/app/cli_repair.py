@@ -60,7 +60,7 @@ def relabel(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count requests, tokens and cost; ask nothing.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the orders and of random documents.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the orders and of random documents.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Let an LLM find the mined negatives that answer their query, and repair them.

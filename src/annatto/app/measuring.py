@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,7 @@ def evaluate_to(
     kept = None
     if suite:
         kept = measure(suite, {name: systems[name] for name in compared})
+        kept = replace(kept, notes={**kept.notes, "places": compared})
         kept.save(output / "keep")
     write(found, output / "report", comparisons=comparisons, command=command, keep=kept)
     return found
@@ -74,11 +75,18 @@ def named_pairs(words: Sequence[str], systems: Sequence[str]) -> list[tuple[str,
     [('new', 'old'), ('BM25', 'old'), ('BM25', 'new')]
 
     Raises:
-        UsageError: another word without `=`.
+        UsageError: another word without `=`; or all pairs of fewer than two systems.
     """
     from annatto.evaluate.compare import every_pair
 
-    return every_pair(systems) if list(words) == [ALL] else pairs(words, "--compare AFTER=BEFORE")
+    if list(words) != [ALL]:
+        return pairs(words, "--compare AFTER=BEFORE")
+    if len(systems) < 2:
+        raise UsageError(
+            f"--compare all needs at least two systems; found {len(systems)}; name more with "
+            "--model, or leave out --no-bm25."
+        )
+    return every_pair(systems)
 
 
 def _check_comparisons(comparisons: Sequence[tuple[str, str]], systems: Sequence[str]) -> None:
@@ -89,6 +97,9 @@ def _check_comparisons(comparisons: Sequence[tuple[str, str]], systems: Sequence
                     f"the comparison {after}={before} names '{name}', which is no system; "
                     f"{nearest(name, systems)}."
                 )
+        if after == before or comparisons.count((after, before)) > 1:
+            found = "compares a system with itself" if after == before else "is given twice"
+            raise UsageError(f"--compare {after}={before} {found}; leave it out.")
 
 
 def grid(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
@@ -122,14 +133,4 @@ def sentence(one: Mapping[str, Any]) -> str:
         f"[{one['low']:+.3f}, {one['high']:+.3f}], {one['verdict']} (corrected p "
         f"{one['p_corrected']:.4f}{effect}; {one['wins']} wins, {one['ties']} ties, "
         f"{one['losses']} losses)"
-    )
-
-
-def needed(one: Mapping[str, Any]) -> str:
-    """What the queries of a comparison of `told` can show, and how many more would show more."""
-    more = ", ".join(f"{count:,} for {given}" for given, count in one["more_queries"].items())
-    return (
-        f"{one['queries']:,} queries show a true difference between {one['after']} and "
-        f"{one['before']} of {one['detectable']:.3f} 4 times in 5; more queries that others need: "
-        f"{more}"
     )

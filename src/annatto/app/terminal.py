@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import sys
 import textwrap
@@ -12,6 +13,9 @@ from contextlib import contextmanager
 from annatto.core.errors import UsageError
 
 CLEAR = "\x1b[2J\x1b[H"
+ESCAPE = b"\x1b"
+SOON = 0.1
+"""Seconds within which the rest of a key that begins with Escape comes."""
 
 
 def need() -> None:
@@ -47,10 +51,22 @@ def keys() -> Iterator[Callable[[], str]]:
 
 
 def _key(number: int) -> str:
+    """The next key; one that sends several characters, such as Home, is its first, Escape."""
     try:
-        return os.read(number, 1).decode("ascii", "replace")
+        key = os.read(number, 1)
+        if key == ESCAPE and select.select([number], [], [], SOON)[0]:
+            _pass_over(number)
     except OSError:
         return ""
+    return key.decode("ascii", "replace")
+
+
+def _pass_over(number: int) -> None:
+    """Read the rest of a key that began with Escape: `O` and one more, or `[` up to its end."""
+    kind = os.read(number, 1)
+    last = os.read(number, 1) if kind in (b"[", b"O") else b""
+    while kind == b"[" and last and not b"@" <= last <= b"~":
+        last = os.read(number, 1)
 
 
 def shown(text: str, *, spare: int, whole: bool = False) -> str:

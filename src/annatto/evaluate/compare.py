@@ -76,18 +76,23 @@ class Comparison:
         return "better" if self.difference > 0 else "worse"
 
     @property
-    def detectable(self) -> float:
-        """The smallest true difference that so many queries show 4 times in 5; ≥ 0."""
-        return detectable(self.spread, self.queries)
+    def detectable(self) -> float | None:
+        """The smallest true difference that so many queries show 4 times in 5, above 0.
 
-    def more_queries(self, difference: float) -> int:
+        Guessed from how much these queries' differences spread: None where they do not.
+        """
+        return None if self.effect is None else detectable(self.spread, self.queries)
+
+    def more_queries(self, difference: float) -> int | None:
         """How many queries beyond these show a true difference of this size 4 times in 5.
 
-        Whether they do is guessed from how much these queries' differences spread.
+        Guessed, and None, as in `detectable`.
 
         Raises:
             UsageError: `difference` is 0.
         """
+        if self.effect is None:
+            return None
         return max(0, queries_needed(difference, self.spread) - self.queries)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from annatto.evaluate.compare import Comparison, moved_most
 from annatto.evaluate.evaluation import Evaluation
+from annatto.evaluate.separation import MOST_QUERIES
 from annatto.evaluate.strata import FEWEST, Result
 
 GIVEN = (0.01, 0.02, 0.05)
@@ -39,12 +40,26 @@ def record(evaluation: Evaluation, one: Comparison) -> dict[str, Any]:
     up, down = moved_most(evaluation, one.after, one.before, measure=one.measure)
     return {
         **asdict(one),
+        **_power(one),
         "verdict": one.verdict,
-        "detectable": one.detectable,
-        "more_queries": {f"{given:g}": one.more_queries(given) for given in GIVEN},
         "up": _queries(evaluation, one, up),
         "down": _queries(evaluation, one, down),
     }
+
+
+def needed(one: Mapping[str, Any]) -> str:
+    """What the queries of a comparison (`record`) can show, and how many more would show more."""
+    who = f"{one['after']} and {one['before']}"
+    if one["detectable"] is None:
+        return (
+            f"{who}: how small a difference {one['queries']:,} queries can show is unknown, as all "
+            "of them differ by the same."
+        )
+    given = ", ".join(f"{count:,} for {size}" for size, count in one["more_queries"].items())
+    return (
+        f"{who}: {one['queries']:,} queries show a true difference of {one['detectable']:.3f} "
+        f"4 times in 5; more queries needed to see smaller ones as often: {given}."
+    )
 
 
 def comparisons(compared: Sequence[Comparison]) -> Iterator[str]:
@@ -63,7 +78,7 @@ def comparisons(compared: Sequence[Comparison]) -> Iterator[str]:
         cells = [one.after, one.before, f"{one.difference:+.3f}", interval, probability(one.p)]
         yield line([*cells, *counts, effect, probability(one.p_corrected)])
     yield ""
-    yield from _needed(compared)
+    yield from (f"- {needed({**asdict(one), **_power(one)})}" for one in compared)
 
 
 def strata(results: Sequence[Result], measure: str) -> Iterator[str]:
@@ -79,7 +94,7 @@ def strata(results: Sequence[Result], measure: str) -> Iterator[str]:
     yield line(["---"] * (3 + len(first.means) + len(first.differences)))
     for one in results:
         means = [f"{mean:.3f}" for mean in one.means.values()]
-        differences = [_interval(*found) for found in one.differences.values()]
+        differences = [change(*found) for found in one.differences.values()]
         yield line([one.feature, one.label, f"{one.queries:,}", *means, *differences])
     yield ""
 
@@ -110,10 +125,21 @@ def health_cells(one: Mapping[str, Any], cut: Mapping[str, int] | None) -> list[
 
 
 def skipped(notes: Mapping[str, Any]) -> Iterator[str]:
-    """What was cut or left out, and how untouched systems were read: a sentence each."""
+    """What was cut, left out or drawn, and how untouched systems were read: a sentence each."""
     sizes = notes["sizes"]
     left = sizes["queries without positives"]
     yield f"{left:,} {notes['split']} queries have no positive and were left out."
+    if notes.get("health") and sizes["queries"] > MOST_QUERIES:
+        yield (
+            f"Cosines of right and wrong documents are those of {MOST_QUERIES:,} of "
+            f"{sizes['queries']:,} queries, drawn at random."
+        )
+    for one in list(notes.get("health", {}).values())[:1]:
+        if one["sample"] < one["documents"]:
+            yield (
+                f"Uniformity and hubness are those of {one['sample']:,} of {one['documents']:,} "
+                "documents, drawn at random."
+            )
     for system, cut in notes["cut"].items():
         yield (
             f"{system} reads at most {cut['limit']:,} tokens: the end of {cut['documents']:,} of "
@@ -164,17 +190,13 @@ def line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _needed(compared: Sequence[Comparison]) -> Iterator[str]:
-    for one in compared:
-        given = ", ".join(f"{one.more_queries(size):,} for {size:g}" for size in GIVEN)
-        yield (
-            f"- {one.after} and {one.before}: {one.queries:,} queries show a true difference of "
-            f"{one.detectable:.3f} 4 times in 5; more queries needed to see smaller ones as "
-            f"often: {given}."
-        )
+def _power(one: Comparison) -> dict[str, Any]:
+    more = {f"{given:g}": one.more_queries(given) for given in GIVEN}
+    return {"detectable": one.detectable, "more_queries": more}
 
 
-def _interval(difference: float, low: float | None, high: float | None) -> str:
+def change(difference: float, low: float | None, high: float | None) -> str:
+    """A difference with its interval, where it has one."""
     ends = "" if low is None or high is None else f" ({low:+.3f} to {high:+.3f})"
     return f"{difference:+.3f}{ends}"
 

@@ -76,8 +76,13 @@ def downsample(
 
     Raises:
         InputError: a score is missing, or there are too few models or tasks.
-        UsageError: `keep` names a task that is not there.
+        UsageError: `keep` names a task that is not there, or no task could meet a limit.
     """
+    if not (z_mse >= 0 and -1 <= rank <= 1):
+        raise UsageError(
+            f"leaving out tasks needs z_mse of at least 0 and a rank from -1 to 1; found {z_mse:g} "
+            f"and {rank:g}."
+        )
     _require(scores, keep)
     spoken = languages or {}
     left, removed = scores, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from annatto.evaluate.keep import KIND
 from annatto.ops.significance import paired_bootstrap
 
 LEVEL = 0.95
+UNKNOWN: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -86,18 +88,28 @@ def changes(
     return found
 
 
-def warning(found: Sequence[Change], after: str, before: str) -> str:
-    """What was forgotten and what to do about it, in one line; empty when nothing clearly was."""
+def warning(
+    found: Sequence[Change], after: str, before: str, places: Mapping[str, str] = UNKNOWN
+) -> str:
+    """What was forgotten and what to do about it, in one line; empty when nothing clearly was.
+
+    Args:
+        found: see `changes`.
+        after: what the trained model is called, or its folder.
+        before: the one it was made of.
+        places: name to folder or weights name, for the command that is the remedy.
+    """
     lost = sorted((one for one in found if one.is_forgotten), key=lambda one: one.difference)
     if not lost:
         return ""
     worst = lost[0]
+    models = " ".join(shlex.quote(places.get(name, name)) for name in (before, after))
     more = f", and {len(lost) - 1} more of {len(found)} tasks fell" if len(lost) > 1 else ""
     return (
         f"{after} forgot: {worst.task} fell from {worst.mean_before:.3f} to "
         f"{worst.mean_after:.3f} {worst.measure} ({worst.difference:+.3f}, interval "
         f"{worst.low:+.3f} to {worst.high:+.3f}){more}; mix it with what it was made of: "
-        f"annatto merge {before} {after} --alpha 0.5 -o merged, or train for fewer steps."
+        f"annatto merge {models} --alpha 0.5 -o merged, or train for fewer steps."
     )
 
 
@@ -132,7 +144,7 @@ def pages(evaluation: Evaluation, comparisons: Sequence[tuple[str, str]]) -> Pag
         if not {after, before} <= set(evaluation.systems):
             continue
         found = changes(evaluation, after, before)
-        told = warning(found, after, before)
+        told = warning(found, after, before, evaluation.notes.get("places", UNKNOWN))
         first += [f"**{told}**", ""] if told else []
         sections += ["", *lines(found, after, before)]
         rows = [asdict(one) for one in found]

@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,11 +20,11 @@ from annatto.core.errors import InputError, UsageError
 from annatto.core.tables import JUDGMENTS, QUERIES, check, concat
 from annatto.core.types import Collection, Retriever
 from annatto.evaluate.measures import MEASURES, per_query
+from annatto.ops.power import queries_needed
 from annatto.ops.significance import Interval, paired_bootstrap
 
 STAGE = "evaluate.judging"
 SPLIT = "test"
-LEVEL, POWER = 0.95, 0.8
 
 
 class Pair(NamedTuple):
@@ -275,8 +274,7 @@ def needed(differences: np.ndarray, difference: float) -> int | None:
         raise UsageError(f"the difference to be shown must be above 0; found {difference}.")
     if len(differences) < 2:
         return None
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2) + NormalDist().inv_cdf(POWER)
-    wanted = math.ceil((z * float(np.std(differences, ddof=1)) / difference) ** 2)
+    wanted = queries_needed(difference, float(np.std(differences, ddof=1)))
     return max(wanted - len(differences), 0)
 
 

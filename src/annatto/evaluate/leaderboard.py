@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annatto.core.errors import InputError, UsageError
+from annatto.core.errors import InputError
 from annatto.ops.borda import borda, places
 
 
@@ -71,13 +71,12 @@ def standings(scores: Scores, *, samples: int = 1000, seed: int = 0) -> list[Sta
         seed: of the draws.
 
     Raises:
-        UsageError: fewer than two models, or no task.
-        InputError: a task that no model was measured on.
+        InputError: fewer than two models, no task, or a task that no model was measured on.
     """
     if len(scores.models) < 2 or not scores.tasks:
-        raise UsageError(
+        raise InputError(
             "a leaderboard needs at least two models and one task; "
-            f"found {len(scores.models)} and {len(scores.tasks)}."
+            f"found {len(scores.models)} and {len(scores.tasks)}; add results."
         )
     empty = np.isnan(scores.values).all(axis=0)
     if empty.any():

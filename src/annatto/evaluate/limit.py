@@ -13,6 +13,7 @@ from annatto.core.encode import encode_documents, encode_queries
 from annatto.core.errors import InputError, UsageError
 from annatto.core.tables import rows_of
 from annatto.core.types import Collection, Encoder, Retriever
+from annatto.core.vectorfile import checked
 from annatto.ops.topk import id_order, search_blocks
 
 CUTOFFS = (2, 10, 20, 100)
@@ -62,7 +63,8 @@ def measure(
 
     Raises:
         UsageError: no size, or one larger than the collection.
-        InputError: no judged query, or a size that leaves a relevant document out.
+        InputError: no judged query, a size that leaves a relevant document out, or vectors that are
+            not finite.
     """
     answers = answers_of(collection)
     _require(sizes, len(collection.doc_ids), int(answers[:, 1].max()))
@@ -127,6 +129,8 @@ def _dense(
 ) -> Iterator[Point]:
     queries = encode_queries(encoder, collection.queries)
     documents = encode_documents(encoder, collection, np.arange(max(sizes)))
+    for rows in (queries, documents):
+        checked(rows, encoder.dim, f"LIMIT with {name}", first=0)
     for dim in sorted({encoder.dim, *(d for d in dims if 0 < d < encoder.dim)}, reverse=True):
         cut = [_unit(rows[:, :dim]) for rows in (queries, documents)]
         for size in sizes:

@@ -67,7 +67,7 @@ def _before_after(told: Told) -> Iterator[str]:
     rows = [
         charts.Row(
             f"{one['after']} − {one['before']}",
-            _change(one["difference"], one["low"], one["high"]),
+            details.change(one["difference"], one["low"], one["high"]),
             one["difference"],
             (one["low"], one["high"]),
             number,
@@ -98,15 +98,7 @@ def _before_after(told: Told) -> Iterator[str]:
     ]
     yield grid([*names, "wins / ties / losses", "effect", "said"], lines, texts=(0, 1, 9))
     yield paragraph(f"{measure}. {details.ABOUT_COMPARISONS}")
-    yield from (paragraph(_needed(one)) for one in found)
-
-
-def _needed(one: Told) -> str:
-    more = ", ".join(f"{count:,} for {size}" for size, count in one["more_queries"].items())
-    return (
-        f"{one['after']} and {one['before']}: {one['queries']:,} queries show a true difference of "
-        f"{one['detectable']:.3f} 4 times in 5; more queries needed to see smaller ones: {more}."
-    )
+    yield from (paragraph(details.needed(one)) for one in found)
 
 
 def _kept(told: Told) -> Iterator[str]:
@@ -126,7 +118,7 @@ def _kept(told: Told) -> Iterator[str]:
             ]
             ends = (task["low"], task["high"])
             colour = 5 if task["high"] < 0 else 0
-            told_so = _change(task["difference"], *ends)
+            told_so = details.change(task["difference"], *ends)
             changes.append(charts.Row(name, told_so, task["difference"], ends, colour))
         drawn = charts.bars(
             means,
@@ -244,7 +236,7 @@ def _strata(told: Told) -> Iterator[str]:
         [
             *(one["feature"], one["label"], f"{one['queries']:,}"),
             *(f"{one['means'][system]:.3f}" for system in systems),
-            *(_change(*one["differences"][pair]) for pair in pairs),
+            *(details.change(*one["differences"][pair]) for pair in pairs),
         ]
         for one in found
     ]
@@ -271,8 +263,3 @@ def _how(told: Told) -> Iterator[str]:
     yield listed(code(said) for said in details.measured(told["notes"]))
     if told["command"]:
         yield f"<pre>{escape(told['command'])}</pre>"
-
-
-def _change(difference: float, low: float | None, high: float | None) -> str:
-    ends = "" if low is None or high is None else f" ({low:+.3f} to {high:+.3f})"
-    return f"{difference:+.3f}{ends}"

@@ -18,6 +18,8 @@ from annatto.evaluate.leaderboard import Scores
 COLUMNS = ("model", "task", "score")
 MAIN = "nDCG@10"
 RETRIEVAL = "Retrieval"
+BESIDE = ("model_meta.json", "card.json")
+"""What lies beside mteb's results: its own note on a model, and ours on the folder."""
 
 
 class Score(NamedTuple):
@@ -54,7 +56,8 @@ def read(places: Sequence[Path]) -> Scores:
         if not np.isnan(values[at]) and values[at] != row.value:
             raise InputError(
                 f"{row.model} has two scores on {row.task}, {values[at]:g} and {row.value:g}; "
-                "keep one of them, or name its checkpoints differently."
+                "keep one of them, or give the model or the task (a folder of annatto evaluate is "
+                "named as the folder) another name."
             )
         values[at] = row.value
     return Scores(models, tasks, values, {row.task: row.type for row in rows if row.type})
@@ -66,11 +69,10 @@ def _rows(place: Path) -> Iterator[Score]:
     elif (place / "scores.parquet").is_file():
         found = Evaluation.load(place)
         for system in found.systems:
-            yield Score(system, place.name, float(found.values(system, MAIN).mean()), RETRIEVAL)
-    elif place.is_dir() and (files := sorted(place.rglob("*.json"))):
-        for path in files:
-            if path.name != "model_meta.json":
-                yield _of_mteb(path)
+            mean = float(found.values(system, MAIN).mean())
+            yield Score(system, place.resolve().name, mean, RETRIEVAL)
+    elif files := sorted(path for path in place.rglob("*.json") if path.name not in BESIDE):
+        yield from map(_of_mteb, files)
     else:
         raise InputError(
             f"{place} holds no results; needed is a .csv file with the columns "

@@ -12,6 +12,8 @@ from annatto.models.embedder import Embedder
 from annatto.models.transformer import PASSING, state_identity
 
 STAGE = "models.merge"
+SHAPES = ("model_type", "num_hidden_layers", "hidden_size", "vocab_size")
+"""Settings that are named first where they differ; all others follow from them, or matter less."""
 
 
 def merge(before: Embedder, after: Embedder, *, alpha: float, name: str = "") -> Embedder:
@@ -73,7 +75,7 @@ def _check_alike(before: Embedder, after: Embedder) -> None:
     ours, theirs = _config(before), _config(after)
     differ = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
     if differ:
-        key = differ[0]
+        key = next((k for k in SHAPES if k in differ), differ[0])
         raise WeightsError(
             f"{who}: {key} is {ours.get(key)} in one and {theirs.get(key)} in the other; {remedy}."
         )

@@ -50,6 +50,9 @@ def test_downsample_says_what_goes_and_what_stays(call, tmp_path):
     assert [one["task"] for one in found["removed"]] == ["a"]
     assert found["same_mean"] == pytest.approx(1)
     assert "kept: b" in call("downsample", "same.csv").stdout
+    assert "kept: a\n" in call("downsample", "same.csv", "--keep", "a").stdout
+    assert "kept: a, b" in call("downsample", "same.csv", "--z-mse", "0").stdout
+    assert call("downsample", "same.csv", "--rank", "1.1").exit_code == 2
 
 
 def test_sample_writes_a_smaller_collection(call, tmp_path):

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 from transformers import AutoModelForSequenceClassification
@@ -8,6 +9,7 @@ from typer.testing import CliRunner
 from annatto.app.cli import app
 from annatto.core.store import open_collection, save
 from annatto.core.tables import JUDGMENTS, concat
+from annatto.evaluate.evaluation import Evaluation
 from annatto.index.folder import build
 from annatto.testing import tiny_collection, tiny_encoder, tiny_model
 from annatto.train.examples import examples
@@ -44,6 +46,14 @@ def test_a_recipe_that_makes_no_sense_has_exit_code_2(call, tmp_path):
     done = call("run", "r.toml")
     assert done.exit_code == 2
     assert "did you mean mine.pool" in done.stderr
+
+
+def test_no_command_takes_a_seed_below_0():
+    commands = {one.callback.__name__: one.callback for one in app.registered_commands}
+    hints = {name: get_type_hints(one, include_extras=True) for name, one in commands.items()}
+    least = {name: one["seed"].__metadata__[0].min for name, one in hints.items() if "seed" in one}
+    assert {"load", "train", "evaluate", "judge", "limit", "sample"} < set(least)
+    assert set(least.values()) == {0}
 
 
 def test_the_version_is_shown(call):
@@ -168,6 +178,37 @@ def test_a_comparison_of_an_unknown_system_stops_before_anything_is_measured(
     assert done.exit_code == 2
     assert "the comparison a=b names 'b', which is no system; Known: BM25, a." in done.stderr
     assert call(*words, "a=BM25", "--no-bm25").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--compare", "a=a"], "a=a compares a system with itself"),
+        (["--compare", "a=BM25", "--compare", "a=BM25"], "a=BM25 is given twice"),
+        (["--compare", "all", "--no-bm25"], "at least two systems; found 1"),
+        (["--devices", "2"], "--prompt, --devices and --dry-run are for --benchmark"),
+        (["--seed", "-1"], "Invalid value for '--seed'"),
+    ],
+)
+def test_what_would_change_nothing_is_refused_before_anything_is_measured(
+    call, tmp_path, monkeypatch, words, said
+):
+    monkeypatch.setattr("annatto.app.measuring.open_collection", pytest.fail)
+    done = call("evaluate", "pairs", "-m", "a=tiny", "-o", "eval", *words)
+    assert done.exit_code == 2, done.output
+    assert said in done.stderr
+
+
+def test_evaluate_measures_the_split_and_origins_that_are_named(call, tmp_path):
+    made = tiny_collection()
+    save(made, tmp_path / "pairs")
+    for split, queries in (("test", 12), ("dev", 8)):
+        words = ("evaluate", "pairs", "--split", split, "--origins", "human, gold", "-o", "eval")
+        done = call(*words, "--seed", "7")
+        assert done.exit_code == 0, done.stderr
+        notes = Evaluation.load(tmp_path / "eval").notes
+        assert (notes["split"], notes["sizes"]["queries"], notes["seed"]) == (split, queries, 7)
+    assert call("evaluate", "pairs", "--origins", "human", "-o", "eval").exit_code == 1
 
 
 def test_fetched_weights_are_named_for_people_and_machines(call, monkeypatch):

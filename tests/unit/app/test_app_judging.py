@@ -1,5 +1,6 @@
 """Judging in a real terminal: keys are sent, the screen is read, the process is killed."""
 
+import contextlib
 import json
 import os
 import pty
@@ -8,12 +9,17 @@ import select
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from annatto.app import judging
 from annatto.app.judging import HELP, sit
-from annatto.app.terminal import CLEAR, shown
+from annatto.app.terminal import CLEAR, _key, shown
 from annatto.core.store import open_collection, save
+from annatto.core.tables import JUDGMENTS
+from annatto.evaluate import judging as evaluate_judging
 from annatto.evaluate.judging import Grades, Pair, as_queries
 from annatto.testing import tiny_collection, tiny_model
 
@@ -175,6 +181,57 @@ def test_a_long_document_is_cut_to_the_screen_unless_all_of_it_is_wanted(monkeyp
     assert len(lines) == 13
     assert lines[-1] == "… 38 more lines: m shows them"
     assert shown(text, spare=8, whole=True) == text
+
+
+@pytest.mark.parametrize("sent", ["\x1b[2~", "\x1b[1;5C", "\x1bOQ", "\x1b[20~", "\x1b2"])
+def test_a_key_of_several_characters_is_no_grade(sent):
+    outer, inner = os.pipe()
+    os.write(inner, f"{sent}0".encode())
+    assert [_key(outer), _key(outer)] == ["\x1b", "0"]
+    os.close(inner)
+    assert _key(outer) == ""
+    os.close(outer)
+
+
+@pytest.fixture
+def judged(place, monkeypatch):
+    """Judge with these keys; gives the pairs to judge, and how often was searched."""
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(judging, "need", lambda: None)
+    searched = []
+    pooled = evaluate_judging.pool
+    monkeypatch.setattr(
+        evaluate_judging, "pool", lambda *a, **k: searched.append(1) or pooled(*a, **k)
+    )
+    order = []
+
+    def run(systems, way, keys=""):
+        monkeypatch.setattr(judging, "keys", lambda: contextlib.nullcontext(Keys(keys)))
+        monkeypatch.setattr(judging, "sit", lambda *a: order.append(a[2]) or sit(*a))
+        texts = ["what about rare1", "what about rare2"]
+        judging.judge_to(Path("pairs"), systems, texts, Path("judged"), way=way)
+        return order[-1], len(searched)
+
+    return run
+
+
+def test_what_was_found_is_read_again_only_while_nothing_changed(judged, place):
+    pairs, searched = judged({"a": "one"}, judging.Way(depth=2))
+    assert searched == 1
+    assert judged({"a": "one"}, judging.Way(depth=2)) == (pairs, 1)
+    assert judged({"a": "two"}, judging.Way(depth=2))[1] == 2
+    assert judged({"a": "two"}, judging.Way(depth=3))[1] == 3
+    assert judged({"b": "two"}, judging.Way(depth=3))[1] == 4
+    save(replace(tiny_collection(), judgments=JUDGMENTS.empty()), place / "pairs")
+    assert judged({"b": "two"}, judging.Way(depth=3))[1] == 5
+
+
+def test_another_seed_shows_the_same_documents_in_another_order(judged):
+    first, _ = judged({"a": "one"}, judging.Way(seed=1))
+    second, searched = judged({"a": "one"}, judging.Way(seed=2))
+    assert searched == 1
+    assert first != second
+    assert sorted(first) == sorted(second)
 
 
 def test_without_a_terminal_judging_is_refused(place):

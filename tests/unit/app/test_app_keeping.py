@@ -12,6 +12,8 @@ from annatto.app.run import execute, plan
 from annatto.core.errors import InputError
 from annatto.core.store import save
 from annatto.evaluate.evaluation import Evaluation
+from annatto.evaluate.forgetting import Change
+from annatto.evaluate.tradeoff import Point
 from annatto.testing import tiny_collection, tiny_model
 
 RECIPE = """
@@ -154,6 +156,40 @@ def test_merge_chooses_alpha_on_dev_and_shows_the_curve(place):
     assert told["alpha"] in [row["alpha"] for row in told["curve"]]
     card = json.loads((place / "mixed" / "card.json").read_text())
     assert card["notes"]["curve"] == told["curve"]
+
+
+def test_merge_keeps_as_much_of_the_gain_as_is_asked_for(place, monkeypatch):
+    way = [
+        Point(0.0, 0.1, {}, 0.0, 1.0),
+        Point(0.5, 0.2, {}, 0.6, 0.5),
+        Point(1.0, 0.3, {}, 1.0, 0),
+    ]
+    monkeypatch.setattr("annatto.evaluate.tradeoff.curve", lambda *_: way)
+    words = ("merge", "old", "new", "--alpha", "auto", "--collection", "pairs", "--json")
+    for share, alpha in (("0.5", 0.5), ("0.8", 1.0), ("0", 0.0)):
+        done = call(*words, "--keep-task", "other", "--keep-gain", share, "-o", "mixed")
+        assert done.exit_code == 0, done.stderr
+        assert json.loads(done.stdout)["alpha"] == alpha
+
+
+@pytest.mark.parametrize(
+    "words", [["--collection", "pairs"], ["--keep-task", "other"], ["--keep-gain", "0.5"]]
+)
+def test_what_would_choose_an_alpha_is_refused_where_one_is_given(place, words):
+    done = call("merge", "old", "new", "--alpha", "0.5", *words, "-o", "mixed")
+    assert done.exit_code == 2
+    assert "say --alpha auto" in done.stderr
+    assert not (place / "mixed").exists()
+
+
+def test_the_remedy_in_a_report_names_places_that_can_be_merged(place, monkeypatch):
+    monkeypatch.setattr(Change, "is_forgotten", property(lambda _: True))
+    words = ("-m", "before=old", "-m", "after=new", "--compare", "after=before", "-o", "eval")
+    done = call("evaluate", "pairs", *words, "--keep-task", "other")
+    assert done.exit_code == 0, done.stderr
+    first = (place / "eval/report/report.md").read_text().splitlines()[0]
+    assert first.startswith("**after forgot: other fell from ")
+    assert "annatto merge old new --alpha 0.5" in first
 
 
 @pytest.mark.parametrize("words", [["--alpha", "auto"], ["--alpha", "much"], ["--alpha", "2"]])

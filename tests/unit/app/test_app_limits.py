@@ -4,7 +4,8 @@ import pytest
 from typer.testing import CliRunner
 
 from annatto.app.cli import app
-from annatto.core.store import save
+from annatto.core.store import collection_hash, save
+from annatto.data.limit import limit
 from annatto.evaluate.critical import CAVEAT
 from annatto.testing import tiny_collection, tiny_model
 
@@ -42,6 +43,35 @@ def test_limit_reads_a_collection_instead(call, tmp_path):
     done = call("limit", "tiny", "--from", "pairs", "--documents", "60", "-o", "out", "--json")
     assert done.exit_code == 0
     assert {point["documents"] for point in json.loads(done.stdout)} == {60}
+
+
+def test_a_folder_is_measured_as_it_is_and_never_on_less_than_was_asked_for(call, tmp_path):
+    save(tiny_collection(), tmp_path / "pairs")
+    words = ("limit", "tiny", "--from", "pairs", "-o", "out")
+    done = call(*words, "--documents", "60", "--documents", "50000")
+    assert done.exit_code == 2
+    assert "the collection's 60; found 60, 50,000" in done.stderr
+    for given in (("--pattern", "cycle"), ("--queries", "9"), ("--seed", "1")):
+        done = call(*words, *given)
+        assert done.exit_code == 2
+        assert "are for documents that are made" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_asked_for_is_what_is_made(call, tmp_path):
+    words = ("--queries", "10", "--documents", "20", "--documents", "30", "--dim", "8", "-o", "out")
+    done = call("limit", "tiny", *words, "--pattern", "disjoint", "--seed", "3")
+    assert done.exit_code == 0, done.stderr
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    made = limit(pattern="disjoint", queries=10, documents=30, seed=3)
+    assert card["collection"] == collection_hash(made)
+    points = json.loads((tmp_path / "out" / "limit.json").read_text())
+    assert {point["documents"] for point in points} == {20, 30}  # 10 queries, 2 documents each
+
+
+@pytest.mark.parametrize("given", [("--dim", "0"), ("--seed", "-1")])
+def test_a_number_that_makes_no_sense_has_exit_code_2(call, given):
+    assert call("limit", "tiny", *SMALL, *given, "-o", "out").exit_code == 2
 
 
 def test_limit_never_replaces_something_else(call, tmp_path):

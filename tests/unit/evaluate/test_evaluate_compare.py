@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from annatto.core.errors import UsageError
+from annatto.evaluate import details
 from annatto.evaluate.compare import compare, compare_all, every_pair, moved_most, table
 from annatto.ops.power import detectable, queries_needed
 from annatto.ops.significance import (
@@ -110,3 +111,12 @@ def test_more_queries_are_those_beyond_the_ones_there_are(longer):
 def test_every_pair_of_systems_is_there_once():
     assert len(every_pair(list("abcd"))) == 6
     assert every_pair(["only"]) == []
+
+
+def test_queries_that_all_differ_alike_say_nothing_of_how_many_are_needed(evaluation):
+    for pair in (("new", "new"), ("BM25", "BM25")):
+        one = compare(evaluation, *pair)
+        assert (one.detectable, one.more_queries(0.01)) == (None, None)
+        told = details.record(evaluation, one)
+        assert told["more_queries"] == {"0.01": None, "0.02": None, "0.05": None}
+        assert "4 queries can show is unknown" in details.needed(told)

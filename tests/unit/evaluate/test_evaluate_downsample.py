@@ -86,3 +86,9 @@ def test_gaps_and_unknown_names_are_refused():
         downsample(made(values))
     with pytest.raises(InputError, match="found 2 and 8"):
         downsample(made(np.ones((2, 8))))
+
+
+@pytest.mark.parametrize("limits", [{"z_mse": float("nan")}, {"z_mse": -1}, {"rank": 2}])
+def test_a_limit_that_no_task_could_meet_is_refused(limits):
+    with pytest.raises(UsageError, match="z_mse of at least 0 and a rank from -1 to 1"):
+        downsample(made(skilled()), **limits)

@@ -145,6 +145,9 @@ def test_what_was_forgotten_is_the_first_line_of_a_report(evaluation, found, tmp
     assert page.splitlines()[0].startswith("**new forgot: ")
     assert "## What new kept and forgot of old" in page
     assert page.count("| forgotten |") == 3
+    shown = (tmp_path / "r" / "report.html").read_text(encoding="utf-8")
+    assert "new forgot: " in shown.partition("<h1>")[0]
+    assert "What new kept and forgot of old" in shown
     plain = report.write(evaluation, tmp_path / "p", comparisons=[("new", "old")]).read_text()
     assert plain.splitlines()[0] == "# Evaluation"
 

@@ -1,10 +1,12 @@
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
-from annatto.core.errors import InputError, UsageError
+from annatto.core.errors import InputError
 from annatto.evaluate.leaderboard import Scores, standings
 from annatto.evaluate.results import read
 
@@ -60,14 +62,15 @@ def test_results_of_mteb_are_read(tmp_path):
     folder = tmp_path / "results" / "org__model" / "revision"
     folder.mkdir(parents=True)
     (folder / "model_meta.json").write_text("{}")
+    (tmp_path / "results" / "card.json").write_text('{"kind": "benchmark results"}')
     parts = [{"main_score": 0.4, "hf_subset": "en"}, {"main_score": 0.6, "hf_subset": "de"}]
-    said = {"task_name": "STS17", "scores": {"test": parts}}
+    said = {"task_name": "STS17", "scores": {"test": parts, "dev": [{"main_score": 0.8}]}}
     (folder / "STS17.json").write_text(json.dumps(said))
     found = read([tmp_path / "results"])
     assert (found.models, found.tasks, found.values.tolist()) == (
         ("org__model",),
         ("STS17",),
-        [[0.5]],
+        [[pytest.approx(0.6)]],
     )
 
 
@@ -93,13 +96,34 @@ def test_a_broken_table_is_refused(tmp_path, text, message):
         read([tmp_path / "x.csv"])
 
 
+def test_an_evaluation_is_a_task_named_as_its_folder_from_wherever_it_is_read(
+    evaluation, tmp_path, monkeypatch
+):
+    evaluation.save(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    for place in (".", "../mine", str(tmp_path / "mine")):
+        found = read([place])
+        assert (found.models, found.tasks) == (("old", "new", "BM25"), ("mine",))
+        assert found.values[:, 0].tolist() == [0.4375, 0.5625, 0.25]
+
+
+def test_two_evaluations_in_folders_of_one_name_are_told_apart_by_another_name(
+    evaluation, tmp_path
+):
+    moved = evaluation.scores.set_column(3, "value", pc.divide(evaluation.scores["value"], 2))
+    evaluation.save(tmp_path / "a" / "eval")
+    replace(evaluation, scores=moved).save(tmp_path / "b" / "eval")
+    with pytest.raises(InputError, match=r"two scores on eval.*give the model or the task"):
+        read([tmp_path / "a" / "eval", tmp_path / "b" / "eval"])
+
+
 def test_a_place_without_results_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no results"):
         read([tmp_path])
 
 
 def test_one_model_is_no_leaderboard():
-    with pytest.raises(UsageError, match="found 1 and 2"):
+    with pytest.raises(InputError, match="found 1 and 2; add results"):
         standings(Scores(("a",), ("x", "y"), np.ones((1, 2)), {}))
 
 

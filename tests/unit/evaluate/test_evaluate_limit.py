@@ -110,6 +110,17 @@ def test_a_query_without_a_positive_is_refused():
         measure(replace(lost, judgments=lost.judgments.slice(0, 4)), {}, sizes=[5])
 
 
+def test_a_broken_model_is_refused_and_not_shown_to_find_nothing():
+    class Broken:
+        name, dim = "broken", 8
+
+        def encode(self, texts, **_):
+            return np.full((len(texts), 8), np.nan, np.float32)
+
+    with pytest.raises(InputError, match="LIMIT with broken needs finite vectors; 3 of 3"):
+        measure(pairs(5), {"broken": Broken()}, sizes=[5])
+
+
 def test_the_picture_is_written_and_is_the_same_each_time(tmp_path):
     points = measure(pairs(30), {"tiny": tiny_encoder()}, sizes=[3, 30], dims=[8])
     points.append(Point("words", 30, 0, points[0].recall))

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from annatto.core.errors import InputError, UsageError
-from annatto.evaluate import report
+from annatto.evaluate import details, report
 from annatto.evaluate.compare import compare, table
 from annatto.evaluate.separation import SEPARATION
 
@@ -73,6 +73,15 @@ def test_what_was_cut_left_out_or_chosen_is_said(page):
     assert "at most 128 tokens: the end of 17 of 1,234 documents and of 1 of 4 queries" in page
     assert "old is shown at its best: mean pooling, without instruction" in page
     assert "last with 0.250; mean without 0.500" in page
+
+
+def test_what_was_only_drawn_is_said(evaluation, page):
+    assert "drawn at random" not in page
+    sizes = {**evaluation.notes["sizes"], "queries": 300}
+    health = {"new": {**evaluation.notes["health"]["new"], "sample": 1000}}
+    said = list(details.skipped({**evaluation.notes, "sizes": sizes, "health": health}))
+    assert any("those of 256 of 300 queries, drawn at random" in one for one in said)
+    assert any("those of 1,000 of 1,234 documents, drawn at random" in one for one in said)
 
 
 def test_the_page_says_where_its_figures_came_from(page):

@@ -101,3 +101,8 @@ def test_pickled_weights_are_refused(two, tmp_path):
 def test_another_pooling_is_refused(two):
     with pytest.raises(WeightsError, match="one is read at last, the other at mean pooling"):
         merge(two[0], two[1].variant(pooling="mean"), alpha=0.5)
+
+
+def test_models_of_different_kinds_are_told_apart_by_their_kind(tmp_path):
+    with pytest.raises(WeightsError, match="model_type is llama in one and bert in the other"):
+        merge(load(tmp_path / "a"), load(tmp_path / "b", kind="encoder"), alpha=0.5)
