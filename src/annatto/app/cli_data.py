@@ -39,6 +39,10 @@ def load(
             "--drop-unjudged", help="Leave out queries without a positive, and count them."
         ),
     ] = False,
+    keep_splits: Annotated[
+        bool,
+        typer.Option("--keep-splits", help="Leave a set that has only test queries one to test."),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the split and of pairs that are made.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -56,6 +60,7 @@ def load(
         make_pairs=make_pairs,
         drop_unjudged=drop_unjudged,
         seed=seed,
+        keep_splits=keep_splits,
     )
     counted = sizes(loaded, output)
     result(counted, sizes_text(counted), as_json=as_json)

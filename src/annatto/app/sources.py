@@ -28,6 +28,7 @@ def load_to(
     make_pairs: bool,
     drop_unjudged: bool,
     seed: int,
+    keep_splits: bool = False,
 ) -> Collection:
     """Load `source`, see to it that there is something to train and to test on, and save it.
 
@@ -38,6 +39,7 @@ def load_to(
         make_pairs: without queries, make some from the text (`data.pretrain`), and say so.
         drop_unjudged: leave out queries without a positive.
         seed: of pairs and split.
+        keep_splits: leave queries in the splits they come in, also where only some are there.
 
     Raises:
         InputError: the source cannot be read, or `output` holds something else.
@@ -46,7 +48,8 @@ def load_to(
     """
     replaceable(output, "collection")
     found = gather(source, columns=columns, drop_unjudged=drop_unjudged, seed=seed)
-    loaded = prepared(found, make_pairs=make_pairs, seed=seed)
+    is_ready = keep_splits and found.queries.num_rows
+    loaded = found if is_ready else prepared(found, make_pairs=make_pairs, seed=seed)
     save(loaded, output)
     return loaded
 

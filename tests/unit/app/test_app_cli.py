@@ -137,6 +137,22 @@ def test_load_splits_a_table_and_takes_columns(call, tmp_path):
     assert call("load", "faq.jsonl", "-o", "faq").exit_code == 2
 
 
+def test_a_test_set_stays_one_where_splits_are_kept(call, tmp_path):
+    (tmp_path / "beir" / "qrels").mkdir(parents=True)
+    parts = {
+        "corpus.jsonl": [{"_id": f"d{i}", "text": f"text number{i}"} for i in range(9)],
+        "queries.jsonl": [{"_id": f"q{i}", "text": f"ask number{i}"} for i in range(9)],
+    }
+    for name, rows in parts.items():
+        (tmp_path / "beir" / name).write_text("\n".join(map(json.dumps, rows)))
+    judged = "".join(f"q{i}\td{i}\t1\n" for i in range(9))
+    (tmp_path / "beir" / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
+    kept = call("load", "beir", "-o", "kept", "--keep-splits", "--json")
+    assert json.loads(kept.stdout)["queries"] == {"test": 9}, kept.stderr
+    anew = call("load", "beir", "-o", "anew", "--json")
+    assert json.loads(anew.stdout)["queries"]["train"] > 0
+
+
 def test_a_folder_of_one_small_file_is_all_for_training(call, tmp_path):
     (tmp_path / "docs").mkdir()
     paragraphs = [f"The {name} boat leaves its old harbour at noon. Be early." for name in "abc"]
