@@ -61,7 +61,8 @@ def measured(suite: Collection, models: Mapping[str, Mapping[str, Any]]) -> Eval
     from annatto.evaluate.keep import measure
 
     found = [measure(suite, {name: load_model(how)}) for name, how in models.items()]
-    notes = {**found[0].notes, "systems": list(models)}
+    dtypes = {name: dtype for one in found for name, dtype in one.notes["dtypes"].items()}
+    notes = {**found[0].notes, "systems": list(models), "dtypes": dtypes}
     return replace(found[0], scores=concat([one.scores for one in found]), notes=notes)
 
 
@@ -83,7 +84,8 @@ def check_beside(suite: Collection, start: Mapping[str, Any], model: Path) -> st
     found = measured(suite, {"before": start, "after": how})
     moved = changes(found, "after", "before")
     first = warning(moved, after, before) or f"{after}: {NOTHING}"
-    page = [first, "", *lines(moved, after, before)]
+    dtypes = " and ".join(sorted(set(found.notes["dtypes"].values())))
+    page = [first, "", *lines(moved, after, before), "", f"Computed in {dtypes}."]
     with new_file(model / PAGE) as place:
         place.write_text("\n".join(page) + "\n", encoding="utf-8")
     told = {"headline": first, "tasks": [asdict(one) for one in moved], "notes": dict(found.notes)}

@@ -79,7 +79,7 @@ def measure(
         separation=SEPARATION.empty_table(),
         queries=queries,
         judgments=collection.judgments.filter(asked),
-        notes=_notes(collection, list(systems), tasks, split),
+        notes=_notes(collection, systems, tasks, split),
     )
 
 
@@ -178,11 +178,12 @@ def _labels(collection: Collection, rows: np.ndarray) -> list[str]:
 
 
 def _notes(
-    collection: Collection, systems: list[str], tasks: Sequence[Task], split: str
+    collection: Collection, systems: Mapping[str, Encoder], tasks: Sequence[Task], split: str
 ) -> dict[str, Any]:
     return {
         "kind": KIND,
-        "systems": systems,
+        "systems": list(systems),
+        "dtypes": {name: getattr(one, "dtype", "float32") for name, one in systems.items()},
         "split": split,
         "tasks": {
             one.name: {"kind": one.kind, "items": len(one.queries), "documents": len(one.rows)}

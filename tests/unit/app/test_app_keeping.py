@@ -83,6 +83,9 @@ def test_training_says_what_was_forgotten_and_writes_it_beside_the_model(place):
     told = json.loads((place / "out" / "keep.json").read_text())
     assert told["headline"] == page.splitlines()[0]
     assert [row["task"] for row in told["tasks"]] == ["other"]
+    assert set(told["notes"]["dtypes"]) == {"before", "after"}
+    (dtype,) = set(told["notes"]["dtypes"].values())
+    assert page.endswith(f"Computed in {dtype}.\n")
     assert call("verify", "out").exit_code == 0
     assert not (place / "out.work").exists()
 
