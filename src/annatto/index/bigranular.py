@@ -19,7 +19,7 @@ from annatto.index.codes import Coding, inner_products, one_thread, threads
 from annatto.ops.topk import merged, search_blocks
 
 DTYPES = ("float16", "float32")
-QUERY_ROWS = 512
+QUERY_ROWS = 256
 """Queries that are compared with codes together, most: they share what is read of the lists."""
 SCORED_ROWS = 1600
 """Vectors that are scored together, about: they stay in the processor's cache meanwhile."""

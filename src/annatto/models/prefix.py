@@ -251,10 +251,16 @@ def _find_obstacle(model: torch.nn.Module) -> str:
 
 
 def _trial(model: torch.nn.Module) -> str:
-    """Compare shared with whole on made-up tokens."""
+    """Compare shared with whole on made-up tokens.
+
+    They are from the middle of the vocabulary: the first are often special ones that no training
+    touched, behind which a deep model in bfloat16 rounds so much that right looks like wrong
+    (SmolLM2: 0.067, and 0.02 behind others, where positions that are off by one make 0.1).
+    """
     network: Any = model
     most = int(network.config.vocab_size)
-    prefix, texts = tuple(i % most for i in range(3, 15)), [[1, 2, 3], [4 % most], [5 % most, 2]]
+    made = [(most // 3 + i) % most for i in range(18)]
+    prefix, texts = tuple(made[:12]), [made[12:15], made[15:16], made[16:]]
     device, is_training = next(model.parameters()).device, model.training
     model.eval()
     try:
