@@ -209,6 +209,14 @@ def test_what_is_shared_ends_where_the_tokens_part_not_where_the_words_do():
     assert np.abs(model.encode(["cats", "dogs"], prompt=PROMPT) - alone).max() < 1e-5
 
 
+def test_rounding_in_a_deep_model_is_not_taken_for_an_error():
+    try:
+        place = weights.resolve("smollm2")
+    except WeightsError as error:
+        pytest.skip(str(error))
+    assert prefix.obstacle(Embedder.load(place, dtype="bfloat16").model) == ""
+
+
 def test_a_model_that_a_trial_finds_inexact_is_not_shared(tmp_path, monkeypatch):
     model = Embedder.load(tiny_model(tmp_path / "inexact"))
     tokens = model.tokenize(TEXTS, prompt=PROMPT)
