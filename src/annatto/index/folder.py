@@ -259,8 +259,8 @@ def _update(
 def _check_place(index: OpenIndex, store: str) -> None:
     if store and place_of(store) != index.card["store"]:
         raise UsageError(
-            f"{index.folder} keeps its documents elsewhere ({json.dumps(index.card['store'])}), not in "
-            f"{store}; leave out --store, or build the index again with --rebuild."
+            f"{index.folder} keeps its documents elsewhere ({json.dumps(index.card['store'])}), "
+            f"not in {store}; leave out --store, or build the index again with --rebuild."
         )
 
 
