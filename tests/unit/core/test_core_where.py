@@ -71,7 +71,7 @@ def test_sql_and_milvus_quote_what_they_are_given():
     )
     assert where.sql() == (
         "`a``b` IN ('it''s') AND (`c` IS NOT NULL AND `c` NOT IN ('\"x\" é\n')) AND `d` >= 1.5 "
-            "AND NOT isnan(`d`) "
+        "AND NOT isnan(`d`) "
         "AND `e` IN (true)"
     )
     assert where.milvus({"c", "d"}) == (
