@@ -25,6 +25,8 @@ from annatto.core.errors import UsageError, nearest
 
 SIGNS = ("=", "!=", "<", "<=", ">", ">=")
 WORD = re.compile(r"([^<>=!]+)(>=|<=|!=|=|<|>)(.*)", re.DOTALL)
+LEAST = -(2**63)
+"""Which LanceDB reads as the minus of a number that is too large."""
 TRUTH = {"true": True, "false": False}
 
 Value = str | int | float | bool | None
@@ -190,14 +192,19 @@ def _is_plain(text: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, default=str)[:80]
+    try:
+        return json.dumps(value, ensure_ascii=True, default=str)[:80]
+    except RecursionError:
+        return "a value that is nested too deeply"
 
 
 def _sql(term: Term) -> str:
     name = "`" + term.column.replace("`", "``") + "`"
     given = [_sql_value(one) for one in term.values if one is not None]
     if term.sign not in ("=", "!="):
-        return f"{name} {term.sign} {given[0]}"
+        is_up = ">" in term.sign and isinstance(term.values[0], float)
+        # to LanceDB, NaN is above all numbers
+        return f"{name} {term.sign} {given[0]}" + (f" AND NOT isnan({name})" if is_up else "")
     empty = f"{name} IS {'' if term.sign == '=' else 'NOT '}NULL"
     within = f"{name} {'IN' if term.sign == '=' else 'NOT IN'} ({', '.join(given)})"
     if None not in term.values:
@@ -208,6 +215,8 @@ def _sql(term: Term) -> str:
 def _sql_value(value: Value) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, int) and value == LEAST:
+        return f"CAST('{value}' AS BIGINT)"
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 

@@ -77,6 +77,20 @@ class OpenIndex:
                 "(annatto index … --rebuild)."
             )
 
+    def check_current(self) -> None:
+        """Refuse to go on with what was opened when another index has taken its place since.
+
+        Raises:
+            InputError: the folder is gone, or names another model or another store by now.
+        """
+        place = self.folder / CARD
+        now = read_card(place) if place.exists() else {}
+        if any(now.get(name) != self.card[name] for name in ("identity", "store")):
+            raise InputError(
+                f"{self.folder} was built again with another model, moved or removed since it was "
+                "opened; open it again, or start again what uses it."
+            )
+
     def hash(self) -> str:
         """sha256 of every document with its vector, and of the identity; not of how it is kept."""
         rows = []
@@ -136,7 +150,8 @@ def build(
         "identity": identity(encoder),
         "store": place_of(store) if store else _place_in(folder),
     }
-    with alone(work), explained(folder):
+    there = alone(folder) if (folder / CARD).exists() else contextlib.nullcontext()
+    with there, alone(work), explained(folder):
         changes = renew(_staged(work, card, rebuild=rebuild), collection, encoder)
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
@@ -178,12 +193,13 @@ def upsert(index: OpenIndex, documents: pa.Table, encoder: Encoder) -> int:
     Raises:
         IdentityError: it is another one.
         SchemaError: a column is missing or of another type, or a doc_id stands twice.
-        InputError: another process is writing, or the disk is full.
+        InputError: another process is writing, or has put another index there; or the disk is full.
     """
     index.check_identity(encoder)
     rows = with_content(documents, str(index.folder))
     vectors = encoder.encode(document_text(rows), prompt="document")
     with alone(index.folder):
+        index.check_current()
         index.store.upsert(rows, vectors)
     return int(rows.num_rows)
 
@@ -192,9 +208,10 @@ def delete(index: OpenIndex, doc_ids: Sequence[str]) -> int:
     """Remove documents; how many of them were there.
 
     Raises:
-        InputError: another process is writing, or the disk is full.
+        InputError: another process is writing, or has put another index there; or the disk is full.
     """
     with alone(index.folder):
+        index.check_current()
         return index.store.delete(doc_ids)
 
 
@@ -229,18 +246,22 @@ def _update(
     store: str,
 ) -> Changes:
     """Bring an index up to date in its place; the model may have moved."""
-    index = open_index(folder)
-    if store and place_of(store) != index.card["store"]:
-        raise UsageError(
-            f"{folder} keeps its documents elsewhere ({json.dumps(index.card['store'])}), not in "
-            f"{store}; leave out --store, or build the index again with --rebuild."
-        )
-    index.check_identity(encoder)
     with alone(folder):
+        index = open_index(folder)
+        _check_place(index, store)
+        index.check_identity(encoder)
         changes = renew(index.store, collection, encoder)
         if index.weights != dict(weights):
             write_json(folder / CARD, {**index.card, "weights": dict(weights)})
     return changes
+
+
+def _check_place(index: OpenIndex, store: str) -> None:
+    if store and place_of(store) != index.card["store"]:
+        raise UsageError(
+            f"{index.folder} keeps its documents elsewhere ({json.dumps(index.card['store'])}), "
+            f"not in {store}; leave out --store, or build the index again with --rebuild."
+        )
 
 
 def _place_in(folder: Path) -> dict[str, Any]:

@@ -96,9 +96,10 @@ def find(
     Raises:
         IdentityError: `encoder` is not the one the index was built with.
         UsageError: k is below 1, an unknown mode, group or column, or a value of another type.
-        InputError: the index is damaged.
+        InputError: the index is damaged, or another one has taken its place since it was opened.
     """
     index.check_identity(encoder)
+    index.check_current()
     wanted = _mode(mode)
     if k < 1:
         raise UsageError(f"k must be at least 1; found {k}.")

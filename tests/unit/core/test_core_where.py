@@ -71,6 +71,7 @@ def test_sql_and_milvus_quote_what_they_are_given():
     )
     assert where.sql() == (
         "`a``b` IN ('it''s') AND (`c` IS NOT NULL AND `c` NOT IN ('\"x\" é\n')) AND `d` >= 1.5 "
+        "AND NOT isnan(`d`) "
         "AND `e` IN (true)"
     )
     assert where.milvus({"c", "d"}) == (
@@ -150,3 +151,12 @@ def test_any_text_is_a_value_or_is_refused_and_never_a_condition(wanted, other):
     assert found["source"].to_pylist() == [wanted]
     inside = where.sql().removeprefix("`source` IN ('").removesuffix("')")
     assert "'" not in inside.replace("''", "")
+
+
+def test_a_value_that_is_nested_too_deeply_to_be_shown_is_refused_like_any_other():
+    value = []
+    for _ in range(5000):
+        value = [value]
+    schema = pa.schema([("text", pa.large_string())])
+    with pytest.raises(UsageError, match="cannot be compared with a value that is nested too dee"):
+        read_where({"text": value}, schema, "here")

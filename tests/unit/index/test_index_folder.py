@@ -1,3 +1,4 @@
+import fcntl
 import json
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from annatto.core.tables import CORPUS
 from annatto.core.types import Collection, Prompt
 from annatto.index.folder import alone, build, delete, open_index, upsert
 from annatto.index.renew import Changes
+from annatto.search.find import find
 from annatto.testing import TinyEncoder, tiny_collection, tiny_encoder
 
 WEIGHTS = {"weights": "tiny"}
@@ -260,6 +262,40 @@ def test_another_model_needs_rebuild_and_then_replaces_the_index(folder):
     open_index(folder).check_identity(other)
     assert open_index(folder).weights == {"weights": "new"}
     assert [path.name for path in folder.parent.iterdir()] == ["index"]
+
+
+def test_an_open_index_is_refused_once_another_models_has_taken_its_place(folder):
+    stale = open_index(folder)
+    other = Counting()
+    other.weights_id = "tiny-encoder-2"
+    build(tiny_collection(), other, folder, weights=WEIGHTS, rebuild=True)
+    before = open_index(folder).hash()
+    added = CORPUS.table({"doc_id": ["new"], "title": [""], "text": ["piano"]})
+    for use in (
+        lambda: find(stale, ["piano"], encoder=tiny_encoder()),
+        lambda: upsert(stale, added, tiny_encoder()),
+        lambda: delete(stale, ["d7"]),
+    ):
+        with pytest.raises(InputError, match="was built again with another model, moved or rem"):
+            use()
+    assert open_index(folder).hash() == before
+    shutil.rmtree(folder)
+    with pytest.raises(InputError, match="open it again"):
+        find(stale, ["piano"], encoder=tiny_encoder())
+
+
+def test_nobody_writes_to_an_index_that_is_being_built_again(folder):
+    refused = []
+
+    class Meanwhile(TinyEncoder):
+        def encode(self, texts, *, prompt="document"):
+            with (folder / ".lock").open("w") as lock, pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            refused.append(True)
+            return super().encode(texts, prompt=prompt)
+
+    build(tiny_collection(), Meanwhile(), folder, weights=WEIGHTS, rebuild=True)
+    assert refused
 
 
 def test_a_model_that_moved_is_written_down(folder):

@@ -50,6 +50,30 @@ def test_a_store_finds_what_is_there_through_all_changes(store):
     check_whole(store, left.filter(pa.array(kept)), every[kept])
 
 
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ({"weight": {">=": 0.5}}, ["a"]),
+        ({"weight": {">": -9.0}}, ["a", "c"]),
+        ({"weight": {"<": 0.5}}, ["c"]),
+        ({"size": -(2**63)}, ["b"]),
+        ({"size": {">": -(2**63)}}, ["a", "c"]),
+    ],
+)
+def test_no_number_is_on_neither_side_and_the_least_one_can_be_named(store, said, found):
+    rows, vectors = documents(range(3))
+    columns = {
+        "doc_id": pa.array(["a", "b", "c"], pa.large_string()),
+        "weight": pa.array([1.0, float("nan"), -1.0]),
+        "size": pa.array([1, -(2**63), 2**63 - 1], pa.int64()),
+    }
+    kept = {name: rows[name] for name in ("title", "text", "content")}
+    store.upsert(pa.table({**kept, **columns}), vectors)
+    where = read_where(said, store.schema, "here")
+    hits = store.search(3, vector=vectors[0], where=where)
+    assert sorted(hits["doc_id"].to_pylist()) == found
+
+
 def documents(numbers, suffix=""):
     """Documents that differ by number, and with `suffix` in words and vector from those without."""
     places = ["it's", 'say "so"', None, "a\\b", "é, 日本"]

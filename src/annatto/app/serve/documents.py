@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
@@ -132,10 +133,25 @@ def _column(values: list[Any], name: str, schema: pa.Schema) -> pa.Array:
     if known is None and any(isinstance(value, str) for value in values):
         known = pa.large_string()
     try:
-        return pa.array(values, known)
+        found = pa.array(values, known)
+        _check_kept(values, found)
+        return found
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise Refusal(
             400,
             f"the values of '{name}' must be {known or KINDS}; found others.",
             param=FIELD,
         ) from error
+
+
+def _check_kept(values: Sequence[Any], found: pa.Array) -> None:
+    """Raise ValueError when Arrow took a number for another: 5.5 for 5, true for 1, 1e300 for ∞."""
+    types, there = pa.types, [value for value in values if value is not None]
+    is_truth = any(isinstance(value, bool) for value in there)
+    is_number = types.is_integer(found.type) or types.is_floating(found.type)
+    if is_number and is_truth:
+        raise ValueError("a truth value is no number")
+    if types.is_integer(found.type) and any(int(value) != value for value in there):
+        raise ValueError("a number is not whole")
+    if types.is_floating(found.type) and not np.isfinite(found.drop_null().to_numpy()).all():
+        raise ValueError("a number is too large")

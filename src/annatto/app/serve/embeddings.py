@@ -123,6 +123,7 @@ async def embed(request: Request, body: EmbeddingRequest) -> Response:
     role = role_of(served, name, body.input_type, body.instruction)
     texts = [body.input] if isinstance(body.input, str) else body.input
     check_texts(texts, site.limits, "input")
+    check_texts([body.instruction or ""], site.limits, "instruction")
     length = _length(served, body.dimensions)
     try:
         encoded = await while_connected(request, served.vectors(texts, role.prompt))

@@ -63,10 +63,10 @@ def refused(
     code: str | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """The response of a refusal."""
+    """The response of a refusal; half a character in the message is written as its number."""
     kind = {429: "rate_limit_error"}.get(status, "invalid_request_error")
     said = {
-        "message": message,
+        "message": message.encode(errors="backslashreplace").decode(),
         "type": "server_error" if status >= 500 else kind,
         "param": param,
         "code": code,

@@ -14,6 +14,7 @@ from annatto.app.serve.batching import Item
 from annatto.app.serve.encoding import Scoring
 from annatto.app.serve.refusal import Refusal
 from annatto.app.serve.roles import model_of
+from annatto.app.serve.served import SLICE
 from annatto.app.serve.site import Site, site_of
 from annatto.app.serve.texts import Text, check_texts
 from annatto.app.serve.waiting import while_connected
@@ -22,7 +23,7 @@ from annatto.models.reranker import CrossEncoder
 
 router = APIRouter()
 CHUNK = 64
-"""Documents that are tokenised at a time, so that others get their turn."""
+"""Documents that are tokenised at a time, at most, so that others get their turn."""
 
 
 class RerankRequest(BaseModel):
@@ -90,8 +91,10 @@ async def scores_of(
     loop = asyncio.get_running_loop()
     reading: ThreadPoolExecutor = site.reading
     work, items = Scoring(scorer), []
-    for start in range(0, len(documents), CHUNK):
-        part = documents[start : start + CHUNK]
+    longest = len(query) + max(map(len, documents), default=0)
+    step = max(1, min(CHUNK, SLICE // max(longest, 1)))
+    for start in range(0, len(documents), step):
+        part = documents[start : start + step]
         read = await loop.run_in_executor(reading, scorer.tokenize, [query] * len(part), part)
         items += [Item(work, len(pair.ids), pair) for pair in read.pairs]
     found: list[float] = await asyncio.wrap_future(site.batcher.submit(items))

@@ -55,9 +55,11 @@ def role_of(served: Served, role: str, input_type: str | None, instruction: str 
         Refusal: 400, no such role, or an instruction for documents.
     """
     if instruction is not None:
-        if input_type is not None and input_type.partition("/")[0] != "query":
+        if (input_type or role or "query").partition("/")[0] != "query":
             raise Refusal(
-                400, "only queries take an instruction; leave input_type out.", param="instruction"
+                400,
+                "only queries take an instruction; say that role, or none.",
+                param="instruction",
             )
         return Role(instruct(instruction), "instruction")
     name = input_type or role or "document"

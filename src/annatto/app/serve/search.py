@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -16,13 +17,14 @@ from annatto.app.serve.served import Served
 from annatto.app.serve.site import Site, site_of
 from annatto.app.serve.texts import Text, check_texts
 from annatto.app.serve.waiting import while_connected
-from annatto.core.errors import UsageError
+from annatto.core.errors import InputError, UsageError
 from annatto.core.where import read_where
 from annatto.index.folder import OpenIndex
 from annatto.search.find import SHOWN, find
 from annatto.search.relevant import relevant
 
 router = APIRouter()
+logger = logging.getLogger(__name__)
 MOST = 1000
 """Hits of a search, at most."""
 EXPLAINED = ("dense_rank", "dense_score", "text_rank", "text_score")
@@ -163,9 +165,21 @@ async def _answer(request: Request, asked: SearchRequest) -> SearchResponse:
         # here a full queue is told; `find` then takes the vector from the cache
         if asked.mode != "text" or (asked.cut and served.name in site.cutoffs):
             await served.vectors([asked.q], served.prompts["query"])
-        return await site.searching.run(work)
+        return await _searched(site, work)
 
     return await while_connected(request, both())
+
+
+async def _searched(site: Site, work: Callable[[], SearchResponse]) -> SearchResponse:
+    try:
+        return await site.searching.run(work)
+    except InputError as error:  # it may name folders
+        logger.warning("an index cannot be searched: %s", error)
+        raise Refusal(
+            503,
+            "the index cannot be searched now; whoever runs the server finds the reason in its "
+            "messages.",
+        ) from error
 
 
 def _hit(row: Mapping[str, Any]) -> Hit:

@@ -130,9 +130,10 @@ class _Asked:
     """One request: which of its texts are known, and what comes for the others, in order."""
 
     def __init__(self, served: Served, texts: Sequence[str], prompt: Prompt) -> None:
-        around = served.fingerprint, render(prompt), suffix(prompt), str(len(prompt.demos))
+        # a long prompt is read once, not with each text
+        around = key(served.fingerprint, render(prompt), suffix(prompt), str(len(prompt.demos)))
         self._served = served
-        self._keys = [key(*around, text) for text in texts]
+        self._keys = [key(around.hex(), text) for text in texts]
         self._texts = dict(zip(self._keys, texts, strict=True))
         found = {one: served.cache.get(one) for one in self._texts}
         self._found = {one: entry for one, entry in found.items() if entry is not None}

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 from contextlib import closing
+from unittest.mock import Mock
 
 import httpx
 import numpy as np
@@ -12,6 +13,7 @@ import openai
 import pytest
 
 from annatto.app.serve.batching import Item
+from annatto.app.serve.connection import Connection
 from annatto.app.serve.limits import Limits
 from annatto.core.errors import InputError
 from annatto.models.prompts import instruct
@@ -128,6 +130,19 @@ def test_verify_tells_a_server_of_another_query_prompt(saved, encoder, served):
 
 def test_a_head_that_never_ends_is_closed(impatient):
     assert raw(impatient, b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ") == b""
+
+
+def test_a_client_that_takes_no_answer_is_closed_unless_it_takes_some_in_time():
+    connection = Connection.__new__(Connection)
+    connection._timers, connection.seconds = {}, 7.0
+    connection.loop, connection.transport, connection.flow = Mock(), Mock(), Mock()
+    connection.transport.is_closing.return_value = False
+    connection.pause_writing()
+    connection.loop.call_later.assert_called_once_with(7.0, connection.transport.abort)
+    timer = connection.loop.call_later.return_value
+    timer.cancel.assert_not_called()
+    connection.resume_writing()
+    timer.cancel.assert_called_once_with()
 
 
 def test_a_body_that_never_ends_is_408_and_other_requests_go_on(impatient):

@@ -8,6 +8,7 @@ import pytest
 
 from annatto.app.serve.limits import Limits
 from annatto.models.prompts import instruct
+from annatto.models.reranker import CrossEncoder
 
 TEXTS = ["one text", "another text"]
 
@@ -69,6 +70,9 @@ def test_every_role_is_listed_as_a_model(client):
         ({"model": "tiny:passage"}, 404, "has no such role; known: document, query"),
         ({"input_type": "passage"}, 400, "has no such role; known: document, query"),
         ({"input_type": "document", "instruction": "x"}, 400, "only queries take an instruction"),
+        ({"model": "tiny:document", "instruction": "x"}, 400, "only queries take an instruction"),
+        ({"model": "tiny:nothing", "instruction": "x"}, 400, "only queries take an instruction"),
+        ({"instruction": "x" * 100_001}, 400, "a text may have 100000 characters"),
         ({"instruction": "long " * 500}, 400, "leaves no room for a text"),
         ({"input": []}, 400, "input: must be a text, or a list of at least one text"),
         ({"input": ["a", 1]}, 400, "input: must be a text"),
@@ -130,6 +134,20 @@ def test_rerank_orders_documents_as_the_scorer_does(client, scorer):
     best = int(np.argmax(scores))
     assert short["results"][0] == reply["results"][0] | {"document": documents[best]}
     assert len(short["results"]) == 2
+
+
+def test_long_documents_to_rerank_are_tokenised_a_few_at_a_time(client, monkeypatch):
+    together, whole = [], CrossEncoder.tokenize
+
+    def tokenize(self, queries, documents):
+        together.append(len(documents))
+        return whole(self, queries, documents)
+
+    monkeypatch.setattr(CrossEncoder, "tokenize", tokenize)
+    documents = ["x" * 30_000] * 3
+    reply = client.post("/v1/rerank", json={"query": "a", "documents": documents})
+    assert reply.status_code == 200, reply.text
+    assert together == [2, 1]
 
 
 def test_a_server_without_a_reranker_says_so(encoder, client_of):
@@ -223,9 +241,9 @@ def test_bodies_that_are_no_request_are_refused(client, body):
     assert refusal(client.post("/v1/embeddings", content=body, headers=headers), 400)
 
 
-def test_a_form_that_another_site_could_send_is_not_read(client):
+@pytest.mark.parametrize("headers", [{"Content-Type": "text/plain"}, {}])
+def test_a_form_that_another_site_could_send_is_not_read(client, headers):
     body = b'{"model": "tiny", "input": "a"}'
-    headers = {"Content-Type": "text/plain"}
     assert refusal(client.post("/v1/embeddings", content=body, headers=headers), 400)
 
 

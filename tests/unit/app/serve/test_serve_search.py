@@ -1,5 +1,6 @@
 """Searching and changing an index over HTTP: the same hits as `find`, and nothing leaks."""
 
+import json
 import shutil
 
 import numpy as np
@@ -13,7 +14,7 @@ from annatto.index.folder import build, open_index
 from annatto.search.filter import Cutoff, identity_of
 from annatto.search.find import find
 from annatto.search.mapper import Mapper
-from annatto.testing import tiny_collection
+from annatto.testing import tiny_collection, tiny_encoder
 
 
 @pytest.fixture(scope="session")
@@ -108,13 +109,17 @@ def test_conditions_are_part_of_the_search(client):
         ({"q": "a", "mode": "fuzzy"}, "mode: "),
         ({"q": "a", "where": {"yeer": 1}}, "the documents of this index have no column 'yeer'"),
         ({"q": "a", "where": {"text": {"~": "x"}}}, "needs one of"),
+        ({"q": "a", "where": {"\ud800": 1}}, r"have no column '\ud800'"),
+        ({"q": "a", "where": {"text": {"\ud800": 1}}}, r"found '\ud800'"),
         ({"q": "a", "where": [1]}, "where: "),
         ({"q": "a", "group": "child"}, "group: "),
         ({"q": "a", "radius": 1}, "radius: there is no such field"),
     ],
 )
 def test_searches_that_make_no_sense_are_one_sentence(client, asked, words):
-    assert words in message(client.post("/search", json=asked), 400)
+    headers = {"Content-Type": "application/json"}
+    reply = client.post("/search", content=json.dumps(asked), headers=headers)
+    assert words in message(reply, 400)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +131,15 @@ def test_searches_that_make_no_sense_are_one_sentence(client, asked, words):
         ({"doc_id": "a", "text": "a", "score": 1}, "'score'"),
         ({"doc_id": "a", "text": "a", "content": "b"}, "'content' is the index's own"),
         ({"doc_id": "a", "text": "a", "line": "b"}, "the values of 'line' must be int64"),
+        ({"doc_id": "a", "text": "a", "line": 5.5}, "the values of 'line' must be int64"),
+        ({"doc_id": "a", "text": "a", "line": True}, "the values of 'line' must be int64"),
+        ({"doc_id": "a", "text": "a", "weight": True}, "the values of 'weight' must be double"),
         ({"doc_id": "a", "text": "a", "deep": {"a": 1}}, "documents: "),
         ({"doc_id": "a", "text": "a", "many": 2**70}, "'many' must be texts"),
     ],
 )
 def test_documents_that_cannot_be_kept_are_one_sentence(client, document, words):
-    first = {"doc_id": "first", "text": "unseen", "line": 1}
+    first = {"doc_id": "first", "text": "unseen", "line": 1, "weight": 0.5}
     assert client.post("/documents", json={"documents": [first]}).status_code == 200
     other = {"doc_id": "other", "text": "alsounseen"}
     reply = client.post("/documents", json={"documents": [other, document]})
@@ -151,6 +159,16 @@ def test_an_index_that_cannot_be_written_is_503_and_names_no_folder(client, monk
     monkeypatch.setattr("annatto.app.serve.documents.upsert", full)
     body = {"documents": [{"doc_id": "a", "text": "a"}]}
     assert "cannot be written now" in message(client.post("/documents", json=body), 503)
+
+
+def test_an_index_that_was_built_again_with_another_model_is_503_until_a_restart(client, site):
+    (folder,) = (index.folder for index in site.indexes.values())
+    other = tiny_encoder()
+    build(tiny_collection(), other, folder, weights={"weights": "tiny"}, rebuild=True)
+    assert "cannot be searched now" in message(client.get("/search", params={"q": "piano"}), 503)
+    body = {"documents": [{"doc_id": "a", "text": "a"}]}
+    assert "cannot be written now" in message(client.post("/documents", json=body), 503)
+    assert len(open_index(folder).store) == 60
 
 
 def test_a_wrong_method_is_told_all_right_ones(client):
