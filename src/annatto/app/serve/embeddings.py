@@ -23,6 +23,8 @@ from annatto.core.errors import UsageError
 router = APIRouter()
 PROMPT = "X-Annatto-Prompt"
 CUT = "X-Annatto-Cut"
+INSTRUCTION = 10_000
+"""Characters of an instruction, at most: it is read with each of a dozen texts, and kept."""
 TURN = 64
 """Vectors that are written at a time."""
 TOKEN_IDS = (
@@ -63,7 +65,8 @@ class EmbeddingRequest(BaseModel):
         str | None, Field(description="The role, instead of behind the model's name.")
     ] = None
     instruction: Annotated[
-        Text | None, Field(min_length=1, description="What these queries ask for.")
+        Text | None,
+        Field(min_length=1, max_length=INSTRUCTION, description="What these queries ask for."),
     ] = None
 
 
@@ -123,7 +126,6 @@ async def embed(request: Request, body: EmbeddingRequest) -> Response:
     role = role_of(served, name, body.input_type, body.instruction)
     texts = [body.input] if isinstance(body.input, str) else body.input
     check_texts(texts, site.limits, "input")
-    check_texts([body.instruction or ""], site.limits, "instruction")
     length = _length(served, body.dimensions)
     try:
         encoded = await while_connected(request, served.vectors(texts, role.prompt))
