@@ -67,7 +67,7 @@ def relevant(
 
 
 def _cosines(hits: pa.Table, vectors: np.ndarray, index: OpenIndex) -> np.ndarray:
-    """(n,) float32 cosine of each hit with its question."""
+    """(n,) float32 cosine of each hit with its question; −inf where it is gone by now."""
     known = hits["dense_score"]
     cosines: np.ndarray = known.to_numpy(zero_copy_only=False).astype(np.float32)
     missing = np.flatnonzero(known.is_null().to_numpy())
@@ -75,10 +75,13 @@ def _cosines(hits: pa.Table, vectors: np.ndarray, index: OpenIndex) -> np.ndarra
         ids = hits["doc_id"].take(pa.array(missing)).combine_chunks()
         wanted = Where((Term("doc_id", "=", tuple(sorted(set(ids.to_pylist())))),))
         batches = list(index.store.read(["doc_id", VECTOR], wanted))
-        rows = rows_of(ids, pa.concat_arrays([batch["doc_id"].cast(TEXT) for batch in batches]))
-        stored = np.concatenate([as_matrix(batch[VECTOR], index.store.dim) for batch in batches])[
-            rows
-        ]
+        none = pa.array([], TEXT)
+        there = pa.concat_arrays([none, *(batch["doc_id"].cast(TEXT) for batch in batches)])
+        rows = rows_of(ids, there)
+        cosines[missing] = -np.inf  # what was removed since the search
+        missing, rows = missing[rows >= 0], rows[rows >= 0]
+        empty = np.zeros((0, index.store.dim), np.float32)
+        stored = [empty, *(as_matrix(batch[VECTOR], index.store.dim) for batch in batches)]
         asked = vectors[hits["query"].to_numpy()[missing]]
-        cosines[missing] = np.einsum("nd,nd->n", stored, asked)
+        cosines[missing] = np.einsum("nd,nd->n", np.concatenate(stored)[rows], asked)
     return cosines
