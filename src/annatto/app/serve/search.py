@@ -58,7 +58,11 @@ class SearchRequest(BaseModel):
         Literal["parent"] | None, Field(description="parent: each parent's best document only.")
     ] = None
     cut: Annotated[
-        bool, Field(description="Leave out what the index's cut-off, if any, takes for irrelevant.")
+        bool,
+        Field(
+            strict=True,
+            description="Leave out what the index's cut-off, if any, takes for irrelevant.",
+        ),
     ] = True
     model: Annotated[
         str | None, Field(description="Whose index, if there are several; else the first one's.")

@@ -106,6 +106,7 @@ def test_conditions_are_part_of_the_search(client):
         ({"q": ""}, "q: "),
         ({"q": "a", "k": 0}, "k: "),
         ({"q": "a", "k": 1001}, "k: "),
+        ({"q": "a", "cut": "no"}, "cut: "),
         ({"q": "a", "mode": "fuzzy"}, "mode: "),
         ({"q": "a", "where": {"yeer": 1}}, "the documents of this index have no column 'yeer'"),
         ({"q": "a", "where": {"text": {"~": "x"}}}, "needs one of"),
