@@ -369,7 +369,7 @@ def test_train_evaluate_index_and_search_by_the_readmes_commands(call, tmp_path,
     assert list(dict.fromkeys(row["system"] for row in rows)) == ["before", "after", "BM25"]
     assert all(row["low"] <= row["mean"] <= row["high"] for row in rows)
     assert [(one["after"], one["queries"]) for one in machine["comparisons"]] == [("after", 12)]
-    assert "12 queries show a true difference between after and before of" in told.stderr
+    assert "after and before: 12 queries show a true difference of" in told.stderr
     command = (
         "annatto evaluate pairs -m before=tiny -m after=trained --compare after=before -o eval"
     )
